@@ -1,0 +1,39 @@
+"""One measurement, one process: what a run leaves behind (threads, caches, imports) cannot help or hinder the next one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from benchmarks.rules import Outcome, Task
+
+Result = TypeVar("Result")
+# Long enough to touch everything that a backtest imports or builds once; the model's first training is the last of it.
+WARM_UP = Task(symbols=3, sessions=160)
+
+
+def isolated(work: Callable[..., Result], *arguments: object) -> Result:
+    """Result of `work(*arguments)` in a fresh process and an empty working directory; its exception is the caller's."""
+    with (
+        TemporaryDirectory(prefix="bench-") as folder,
+        ProcessPoolExecutor(1, get_context("spawn"), initializer=_move_in, initargs=(folder,)) as pool,
+    ):
+        return pool.submit(work, *arguments).result()
+
+
+def _move_in(folder: str) -> None:
+    # Stock Lumibot writes logs/ into the working directory at every backtest.
+    os.chdir(folder)
+    # alpaca-py reports the end of its own websocket as an error when a run is over.
+    logging.getLogger("alpaca.trading.stream").setLevel(logging.CRITICAL)
+
+
+def warmed(run: Callable[[Task], Outcome], task: Task) -> Outcome:
+    """`run(task)` after a short run that is not counted."""
+    run(WARM_UP)
+    return run(task)

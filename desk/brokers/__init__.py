@@ -1,0 +1,1 @@
+"""Adapters between the desk and its brokers: they translate and decide nothing."""

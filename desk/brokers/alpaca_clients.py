@@ -1,0 +1,55 @@
+"""alpaca-py clients made safe: every request has a time limit, and a POST is never repeated blindly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.trading.client import TradingClient
+from alpaca.trading.stream import TradingStream
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+
+from desk.brokers.endpoint import Endpoint
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 20.0
+
+
+class TimeLimitedAdapter(HTTPAdapter):
+    """alpaca-py 0.44 sets no timeout at all: a half-open socket would hang the calling thread for ever."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+        return super().send(request, *args, **kwargs)
+
+
+def trading_client(endpoint: Endpoint) -> TradingClient:
+    client = TradingClient(endpoint.api_key, endpoint.api_secret, paper=endpoint.is_paper, url_override=endpoint.trading_url)
+    _make_safe(client, endpoint.trading_url)
+    return client
+
+
+def stock_data_client(endpoint: Endpoint) -> StockHistoricalDataClient:
+    client = StockHistoricalDataClient(endpoint.api_key, endpoint.api_secret, url_override=endpoint.data_url)
+    _make_safe(client, endpoint.data_url)
+    return client
+
+
+def trading_stream(endpoint: Endpoint) -> TradingStream:
+    """Raw updates: the typed ones drop group ids, and a new status word at Alpaca would make alpaca-py lose the event."""
+    # alpaca-py takes "" as it takes None, for its own address, but declares a string.
+    url = endpoint.stream_url or ""
+    return TradingStream(endpoint.api_key, endpoint.api_secret, paper=endpoint.is_paper, raw_data=True, url_override=url)
+
+
+def _make_safe(client: Any, url: str | None) -> None:
+    session = client._session
+    session.mount("https://", TimeLimitedAdapter())
+    session.mount("http://", TimeLimitedAdapter())
+    # A 504 may have executed, so repeating it blindly can double an order; only a refusal for rate is safe to repeat.
+    client._retry_codes = [429]
+    if url is not None:
+        # The exchange on this machine must be reached directly, whatever proxy the environment names.
+        session.trust_env = False

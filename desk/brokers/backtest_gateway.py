@@ -1,0 +1,81 @@
+"""Carries the desk's steps into Lumibot's backtester, and tells the desk what became of them, in the words of a live broker."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+from desk.brokers.backtesting import DeskBacktestingBroker
+from desk.brokers.lumibot_orders import lumibot_order, member_order
+from desk.core.ports import Door
+from desk.domain.journal import BrokerRefusal
+from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, Side
+from desk.domain.steps import Cancel, Replace, Step, Submit
+
+
+class BacktestGateway:
+    """Implements `desk.core.ports.Gateway` over the backtesting broker; single-threaded, like the backtest."""
+
+    def __init__(self, broker: DeskBacktestingBroker, strategy: Any, door: Door) -> None:
+        self._broker = broker
+        self._strategy = strategy
+        self._door = door
+        self._groups: dict[str, Any] = {}
+        self._members: dict[str, tuple[str, GroupRole]] = {}
+        self._fills = 0
+        self._statuses = {
+            broker.NEW_ORDER: OrderStatus.WORKING,
+            broker.FILLED_ORDER: OrderStatus.FILLED,
+            broker.PARTIALLY_FILLED_ORDER: OrderStatus.PARTIALLY_FILLED,
+            broker.CANCELED_ORDER: OrderStatus.CANCELED,
+        }
+        broker.on_trade_event = self._tell
+
+    def send(self, step: Step) -> None:
+        if isinstance(step, Submit):
+            self._submit(step)
+        elif isinstance(step, Replace):
+            self._replace(step)
+        else:
+            self._cancel(step)
+
+    def _submit(self, step: Submit) -> None:
+        order = lumibot_order(step.spec, self._strategy)
+        self._groups[step.key] = order
+        # The parent of an OCO is no order of its own; its children are target and stop.
+        roles = tuple(role for role in GroupRole if role is not GroupRole.ENTRY or step.spec.order_class is not OrderClass.OCO)
+        for role in roles:
+            member = order if role is GroupRole.ENTRY else member_order(order, role)
+            if member is not None:
+                self._members[member.identifier] = (step.key, role)
+        self._broker.submit_order(order)
+
+    def _replace(self, step: Replace) -> None:
+        member = member_order(self._groups[step.of_key], step.role)
+        if member is None or not member.is_active():
+            self._door.refused(BrokerRefusal(step.key, None, None, "the order is not open any more", explained=True))
+            return
+        self._broker.modify_order(member, limit_price=float(step.limit_price))
+
+    def _cancel(self, step: Cancel) -> None:
+        order = self._groups[step.of_key]
+        if order.is_active():
+            self._broker.cancel_order(order)
+
+    def _tell(self, order: Any, event: str, price: float | None, quantity: float | None, error: object) -> None:
+        member = self._members.get(order.identifier)
+        if member is None:
+            return
+        key, role = member
+        if event == self._broker.ERROR_ORDER:
+            self._door.refused(BrokerRefusal(key, None, None, str(error), explained=True))
+        elif event in self._statuses:
+            at = self._broker.datetime.astimezone(UTC)
+            fill = None
+            if price is not None and quantity is not None:
+                self._fills += 1
+                side = Side.BUY if order.is_buy_order() else Side.SELL
+                exact = Decimal(repr(float(price)))
+                fill = Fill(f"backtest-{self._fills}", key, order.asset.symbol, side, int(quantity), exact, at, role)
+            self._door.order_event(OrderEvent(key, role, self._statuses[event], at, order.identifier, fill))

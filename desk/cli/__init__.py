@@ -1,0 +1,1 @@
+"""The `desk` command: everything that a person asks of the desk besides trading."""

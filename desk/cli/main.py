@@ -1,0 +1,31 @@
+"""Entry point of the `desk` command."""
+
+from __future__ import annotations
+
+import typer
+
+from desk.cli import config
+from desk.cli.errors import told_to_the_person
+from desk.cli.mode import mode
+from desk.cli.strategies import strategies
+
+app = typer.Typer(
+    name="desk",
+    help="The trading desk's own commands. `python live_trader.py` trades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(config.app, name="config")
+app.command("strategies")(strategies)
+app.command("mode")(mode)
+
+
+def run() -> None:
+    """Run the command line of this process. Exit codes: 0 done, 2 usage, the others as in `desk.domain.errors`."""
+    with told_to_the_person():
+        app()
+
+
+if __name__ == "__main__":
+    run()

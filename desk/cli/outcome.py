@@ -1,0 +1,97 @@
+"""Tells a person, or a program with --json, how a run ended."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from desk.cli.trade_options import TradeOptions
+from desk.domain.decisions import Mode
+from desk.domain.errors import DeskError, Halted
+from desk.report.html import write_report
+from desk.report.statistics import max_drawdown_fraction
+from desk.report.summary import print_summary
+from desk.runtime.result import RunResult
+from desk.runtime.run_folder import RunFolder
+
+
+def tell(result: RunResult, options: TradeOptions, folder: RunFolder, console: Console, next_commands: Sequence[str]) -> int:
+    """Print what became of the run and return its exit code.
+
+    Raises DeskError for a run that something ended early, Halted for one whose desk opens nothing any more.
+    """
+    again = f"{python()} live_trader.py --resume {folder.path}"
+    if result.stopped:
+        console.print(f"{open_words(result)} Go on with: {again}", style="bold", soft_wrap=True)
+    report = write_report(result.record, (options.report or folder.path) / "report.html")
+    print_summary(result.record, console, (again, *next_commands[1:]) if result.stopped else next_commands, report)
+    if options.json:
+        sys.stdout.write(json.dumps(as_json(result)) + "\n")
+        sys.stdout.flush()
+    if result.error is not None:
+        raise result.error if isinstance(result.error, DeskError) else DeskError(_crash_words(result, folder, again))
+    if result.mode is Mode.HALTED:
+        raise Halted(halted_words(folder))
+    return 0
+
+
+def python() -> str:
+    """How a person starts this Python from here."""
+    own = Path(sys.executable)
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else "python"
+
+
+def open_words(result: RunResult) -> str:
+    """What is still held when a run stops, and whether its exits cover it."""
+    held = [trip for trip in result.record.trips if trip.is_open]
+    if not held:
+        return "Stopped. No position is open."
+    listed = ", ".join(f"{trip.shares} {trip.symbol}" for trip in held)
+    bare = [trip.symbol for trip in held if not trip.is_protected]
+    if bare:
+        return f"Stopped. Open: {listed}. NOT PROTECTED: {', '.join(bare)}; resume, or place an exit by hand."
+    return f"Stopped. Open: {listed}; stop and target of each rest at the broker."
+
+
+def halted_words(folder: RunFolder) -> str:
+    """What a halt means and the way back."""
+    return (
+        "the desk is halted: it protects and closes, and opens nothing. The journal has the reason. When you have looked, "
+        f'loosen it with: desk mode {folder.path} active --reason "..."'
+    )
+
+
+def _crash_words(result: RunResult, folder: RunFolder, again: str) -> str:
+    return (
+        f"the run ended early: {type(result.error).__name__}: {result.error}. Positions keep their stops and targets at the "
+        f"broker; {folder.log} has the details. Go on with: {again}"
+    )
+
+
+def as_json(result: RunResult) -> dict[str, object]:
+    """The result as `--json` prints it; None for what this broker's books do not tell."""
+    record, counted = result.record, result.counts
+    unprotected = record.unprotected_share_seconds
+    return {
+        "strategy": record.strategy,
+        "broker": record.broker,
+        "sessions": record.sessions,
+        "iterations": record.iterations,
+        "orders_submitted": counted.orders_submitted,
+        "orders_rejected": counted.orders_rejected,
+        "orders_rejected_unexplained": counted.orders_rejected_unexplained,
+        "fills": counted.fills,
+        "round_trips": sum(not trip.is_open for trip in record.trips),
+        "gate_refusals": record.gate_refusals,
+        "equity_start": record.equity[0].equity_usd if record.equity else None,
+        "equity_end": record.equity[-1].equity_usd if record.equity else None,
+        "max_drawdown_fraction": max_drawdown_fraction([point.equity_usd for point in record.equity]),
+        "unprotected_share_seconds": None if math.isnan(unprotected) else unprotected,
+        "reconciliation_breaks": counted.reconciliation_breaks,
+        "wall_seconds": round(result.wall_seconds, 3),
+    }

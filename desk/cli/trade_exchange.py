@@ -1,0 +1,125 @@
+"""Trading on the built-in exchange from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from desk.cli.outcome import python, tell
+from desk.cli.run_log import log_to
+from desk.cli.trade_options import TradeOptions
+from desk.data.bundled import load_bundled
+from desk.data.calendars import Session
+from desk.data.directory import load_directory
+from desk.data.source import Source
+from desk.report.console import RunConsole, print_banner
+from desk.runtime.exchange_run import ExchangeRun
+from desk.runtime.plugins import load_strategy
+from desk.runtime.request import RunRequest
+from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
+from desk.runtime.watch import Watch, gate_words
+from desk.settings.load import Settings
+
+# A stress period, chosen for its activity and not for its result.
+DEFAULT_START = date(2008, 9, 2)
+PERIOD_NOTE = "September 2008 is a stress period, chosen for its activity and not for its result."
+DEFAULT_SESSIONS = 60
+DEFAULT_SEED = 1
+
+
+def trade_on_exchange(options: TradeOptions, settings: Settings) -> int:
+    """Run on the built-in exchange and report. Returns the exit code."""
+    console = Console(stderr=options.json, highlight=False)
+    request, folder = _prepared(options, settings)
+    source = load_directory(request.data) if request.data else load_bundled()
+    strategy_class = load_strategy(request.strategy)
+    run = ExchangeRun(request, strategy_class, source, folder)
+    sessions = run.sessions()
+    log_to(folder.log)
+    behaviour = settings.behaviour
+    with RunConsole(console, expected_iterations(behaviour.sleeptime, sessions)) as lines:
+        words = gate_words(behaviour.confidence_threshold, request.gate_enforced)
+        watch = Watch(lines, [session.day for session in sessions], words)
+        run = dataclasses.replace(
+            run,
+            on_address=lambda url: print_banner(console, _banner(url, request, source, len(sessions), folder)),
+            show=lambda text: console.print(text, soft_wrap=True),
+            on_iteration=watch.iteration,
+        )
+        result = run.run()
+    if options.dry_run:
+        console.print(f"Dry run: {result.counts.orders_submitted} orders were due and shown; none was sent.")
+        return 0
+    return tell(result, options, folder, console, _next_commands(result.record.strategy))
+
+
+def _next_commands(strategy: str) -> Sequence[str]:
+    return (
+        'make trade ARGS="--seed 2"',
+        "make backtest",
+        f"{python()} live_trader.py --strategy {strategy}   # with ALPACA_API_KEY and ALPACA_API_SECRET set: your paper account",
+    )
+
+
+UNIT_SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
+
+
+def expected_iterations(sleeptime: str, sessions: Sequence[Session]) -> int:
+    """About how many iterations a run has, for the progress bar; a session has at least one."""
+    seconds = int(sleeptime[:-1]) * UNIT_SECONDS[sleeptime[-1]]
+    return sum(max(1, int((session.closes_at - session.opens_at).total_seconds()) // seconds) for session in sessions)
+
+
+def _prepared(options: TradeOptions, settings: Settings) -> tuple[RunRequest, RunFolder]:
+    if options.resume is not None:
+        folder, identity = reopen(options.resume, options.strategy, options.broker)
+        return _request(identity, options, settings), folder
+    identity = _identity(options)
+    load_strategy(identity.strategy)
+    return _request(identity, options, settings), create(options.runs, f"{identity.strategy}-{identity.broker}", identity)
+
+
+def _identity(options: TradeOptions) -> RunIdentity:
+    start = options.start or (None if options.data else DEFAULT_START)
+    return RunIdentity(
+        strategy=options.strategy or "",
+        broker="exchange",
+        source="bundled" if options.data is None else str(options.data.resolve()),
+        start=None if start is None else start.isoformat(),
+        sessions=1 if options.once or options.dry_run else options.sessions or DEFAULT_SESSIONS,
+        seed=DEFAULT_SEED if options.seed is None else options.seed,
+        config=None if options.config is None else str(options.config.resolve()),
+    )
+
+
+def _request(identity: RunIdentity, options: TradeOptions, settings: Settings) -> RunRequest:
+    return RunRequest(
+        strategy=identity.strategy,
+        settings=settings,
+        runs=options.runs,
+        start=None if identity.start is None else date.fromisoformat(identity.start),
+        sessions=identity.sessions,
+        seed=identity.seed if identity.seed is not None else DEFAULT_SEED,
+        speed=options.speed,
+        data=None if identity.source == "bundled" else Path(identity.source),
+        port=options.port,
+        resume=options.resume,
+        dry_run=options.dry_run,
+        once=options.once or options.dry_run,
+        notes=(PERIOD_NOTE,) if identity.source == "bundled" and identity.start == DEFAULT_START.isoformat() else (),
+    )
+
+
+def _banner(url: str, request: RunRequest, source: Source, sessions: int, folder: RunFolder) -> Sequence[str]:
+    gate = "enforced" if request.gate_enforced else "reports only: entries below it are traded and counted"
+    again = "Resuming" if request.resume else "Trading"
+    return (
+        f"{again} {request.strategy} on the built-in exchange; no keys, no money. Watch it at {url}",
+        f"{sessions} sessions of {source.label}, seed {request.seed}",
+        f"Confidence gate at {request.settings.behaviour.confidence_threshold:g}: {gate}",
+        f"Journal, logs and report: {folder.path}",
+    )

@@ -1,0 +1,1 @@
+"""Verbs of the trading desk: pure functions over the domain's nouns."""

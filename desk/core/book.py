@@ -1,0 +1,122 @@
+"""Bookkeeping: what the desk sent and what the broker said about it, folded into the Book."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from desk.core.lifecycle import next_status
+from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderEvent, OrderStatus
+from desk.domain.steps import Cancel, Step, Submit
+from desk.domain.trades import Book, Trade
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def with_step(book: Book, step: Step, at: datetime) -> Book:
+    """The book after a step was journaled: a new trade, or a trade that has been asked to leave."""
+    if isinstance(step, Submit):
+        return _with_trade(book, _submitted(book, step, at))
+    trade = book.owner(step.of_key)
+    if trade is None:
+        return book
+    if isinstance(step, Cancel):
+        return _with_trade(book, replace(trade, cancel_requested=True))
+    return _with_trade(book, replace(trade, target_price=step.limit_price, exit_requested=step.reason))
+
+
+def _submitted(book: Book, step: Submit, at: datetime) -> Trade:
+    covered = book.open.get(step.covers) if step.covers else None
+    if covered is not None:
+        return replace(covered, covers=(*covered.covers, step.key), target_status=OrderStatus.SENT, stop_status=OrderStatus.SENT)
+    return Trade(
+        spec=step.spec,
+        decided_at=at,
+        decided_price=step.intent.reference_price or step.intent.price,
+        reason=step.intent.reason,
+        confidence=step.intent.confidence,
+        target_price=step.spec.take_profit,
+    )
+
+
+def with_refusal(book: Book, step: Step) -> Book:
+    """The book after the broker refused `step`: the trade never was, or stands as before and may be asked again."""
+    trade = book.owner(step.key if isinstance(step, Submit) else step.of_key)
+    if trade is None:
+        return book
+    if isinstance(step, Submit) and step.covers is None:
+        return _with_trade(book, replace(trade, entry_status=OrderStatus.REJECTED))
+    if isinstance(step, Submit):
+        return _with_trade(book, replace(trade, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED))
+    if isinstance(step, Cancel):
+        return _with_trade(book, replace(trade, cancel_requested=False))
+    return _with_trade(book, replace(trade, target_price=trade.spec.take_profit, exit_requested=None))
+
+
+def with_event(book: Book, event: OrderEvent) -> Book:
+    """The book after a broker event. A fill seen before changes nothing; an event of a foreign order changes nothing."""
+    trade = book.owner(event.key)
+    if trade is None:
+        return book
+    if event.fill is not None:
+        if event.fill.execution_id in book.seen:
+            return book
+        book = replace(book, seen=book.seen | {event.fill.execution_id})
+        trade = _with_fill(trade, event.fill, event.role)
+    # Late news of exits that a newer cover has replaced says nothing about the cover.
+    if event.role is not GroupRole.ENTRY and event.key != trade.exits_key:
+        return _with_trade(book, trade)
+    return _with_trade(book, _with_status(trade, event))
+
+
+def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
+    value = fill.price * fill.quantity
+    if role is GroupRole.ENTRY:
+        return replace(
+            trade,
+            entered=trade.entered + fill.quantity,
+            entry_value=trade.entry_value + value,
+            entered_at=trade.entered_at or fill.at,
+        )
+    return replace(
+        trade, exited=trade.exited + fill.quantity, exit_value=trade.exit_value + value, exited_at=fill.at, exit_role=role
+    )
+
+
+def _with_status(trade: Trade, event: OrderEvent) -> Trade:
+    if event.role is GroupRole.TAKE_PROFIT:
+        return replace(trade, target_status=next_status(trade.target_status, event.status))
+    if event.role is GroupRole.STOP_LOSS:
+        return replace(trade, stop_status=next_status(trade.stop_status, event.status))
+    status = next_status(trade.entry_status, event.status)
+    trade = replace(trade, entry_status=status)
+    if status is OrderStatus.FILLED:
+        return replace(_with_exits(trade, OrderStatus.HELD), cancel_requested=False)
+    return _with_exits(trade, OrderStatus.CANCELED) if status in TERMINAL else trade
+
+
+def _with_exits(trade: Trade, status: OrderStatus) -> Trade:
+    """Exits that nothing was heard of yet share the entry's fate: awake when it is complete, gone when it is not.
+
+    Brokers announce the target but keep the stop silently `held`, and cancel held legs without a word.
+    """
+    if trade.covers:
+        return trade
+    asleep = {OrderStatus.JOURNALED, OrderStatus.SENT, OrderStatus.HELD}
+    target = status if trade.target_status in asleep else trade.target_status
+    stop = status if trade.stop_status in asleep else trade.stop_status
+    return replace(trade, target_status=target, stop_status=stop)
+
+
+def _with_trade(book: Book, trade: Trade) -> Book:
+    trades = dict(book.open)
+    trades[trade.key] = trade
+    if not trade.is_closed:
+        return replace(book, open=MappingProxyType(trades))
+    del trades[trade.key]
+    last_exit = dict(book.last_exit)
+    if trade.exited_at is not None:
+        last_exit[trade.symbol] = trade.exited_at.astimezone(NEW_YORK).date()
+    return replace(book, open=MappingProxyType(trades), closed=(*book.closed, trade), last_exit=MappingProxyType(last_exit))

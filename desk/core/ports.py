@@ -1,0 +1,76 @@
+"""What the desk needs from the world, as protocols; adapters implement them, tests run one contract against each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from desk.domain.journal import Acknowledged, BrokerRefusal, Row
+from desk.domain.market import Market
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Step
+from desk.domain.trades import Account
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present (aware, UTC); virtual in a replay."""
+        ...
+
+
+class Journal(Protocol):
+    """Append-only store. `append` returns only when the rows are safe; a step key already there raises DuplicateKey."""
+
+    @property
+    def nonce(self) -> str: ...
+
+    def append(self, rows: Sequence[Row]) -> None: ...
+
+    def rows(self) -> Iterator[Row]: ...
+
+    def has_step(self, key: str) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class DuplicateKey(Exception):
+    """A step with this key was journaled before: the message was or may have been sent, and must not be sent again."""
+
+
+class MarketFeed(Protocol):
+    def observe(self, symbols: Sequence[str]) -> Market:
+        """Everything known now about `symbols`, and nothing later."""
+        ...
+
+
+class AccountFeed(Protocol):
+    def account(self) -> Account: ...
+
+
+class Gateway(Protocol):
+    """Carries journaled steps to a broker. It never raises for a refusal: that comes back through the Door."""
+
+    def send(self, step: Step) -> None: ...
+
+
+class Door(Protocol):
+    """The last door before the broker, and the first for what it says. Implemented by the desk, called by adapters."""
+
+    def step(self, key: str) -> Step | None:
+        """The journaled step behind a client order id; None means that nothing may be sent under it."""
+        ...
+
+    def foreign(self, symbol: str, text: str) -> str:
+        """Journal an order that did not come through the corridor; returns the key to send it under."""
+        ...
+
+    def acknowledged(self, ack: Acknowledged) -> None: ...
+
+    def refused(self, refusal: BrokerRefusal) -> None: ...
+
+    def order_event(self, event: OrderEvent) -> None: ...
+
+    def trouble(self, text: str) -> None:
+        """Something was lost or could not be understood; the desk opens nothing until a person has looked."""
+        ...

@@ -1,0 +1,136 @@
+"""From approved intents to legal order messages, every one of which leaves the position covered.
+
+An entry from flat goes out as a bracket: the broker holds target and stop and wakes both when the entry is complete. A
+full exit moves the target to a marketable price: the group stays whole and no share is ever without its stop. (Alpaca
+staff recommend this over cancel-and-sell, which loses the race for the reserved shares.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from desk.core.keys import order_key
+from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
+from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderType, Side, TimeInForce
+from desk.domain.prices import Rounding, legal_price, tick_size
+from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.trades import Book, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Where the keys of one iteration come from: the journal's nonce and the decision's time (aware, UTC)."""
+
+    nonce: str
+    at: datetime
+
+
+# How far below the market an exit's limit goes to be marketable: wide enough for a fast market, never a market order,
+# since only the target's price may change inside a group.
+EXIT_COLLAR_FRACTION = 0.005
+
+
+def protect(approved: Sequence[Approved], book: Book, stamp: Stamp) -> list[Step | Denied]:
+    """Steps in sending order: exits and cancels first, then entries. A bracket that cannot be priced is a Denied."""
+    exits = [step for verdict in approved for step in _leave(verdict.intent, book, stamp)]
+    entries = [_enter(verdict.intent, stamp) for verdict in approved if verdict.intent.kind is IntentKind.OPEN]
+    return [*exits, *entries]
+
+
+def _enter(intent: Intent, stamp: Stamp) -> Step | Denied:
+    limit = legal_price(intent.price)
+    rule = intent.exit_rule
+    target = legal_price(float(limit) * (1 + rule.take_profit_fraction))
+    stop = legal_price(float(limit) * (1 - rule.stop_loss_fraction))
+    # Alpaca wants a cent between the entry and each exit (base-price rule); penny stocks with narrow exits cannot have it.
+    if limit - stop < Decimal("0.01") or target - limit < Decimal("0.01"):
+        text = f"stop {stop} and target {target} are not a cent away from the entry {limit}"
+        return Denied(intent.symbol, Reason.BELOW_TICK, text)
+    spec = OrderSpec(
+        key=order_key(stamp.nonce, stamp.at, intent.symbol, "open"),
+        symbol=intent.symbol,
+        side=Side.BUY,
+        quantity=intent.quantity,
+        type=OrderType.LIMIT,
+        order_class=OrderClass.BRACKET,
+        time_in_force=TimeInForce.GTC,
+        limit_price=limit,
+        take_profit=target,
+        stop_loss=stop,
+    )
+    return Submit(spec, intent)
+
+
+def _leave(intent: Intent, book: Book, stamp: Stamp) -> list[Step]:
+    if intent.kind is not IntentKind.CLOSE:
+        return []
+    return [_exit_step(trade, intent, stamp) for trade in book.trades_of(intent.symbol) if _may_ask(trade, intent.price)]
+
+
+def _may_ask(trade: Trade, bid: float) -> bool:
+    """Whether to ask for the exit (again): not while a cancel is on its way, nor while the exit's limit is marketable."""
+    if trade.is_entry_working:
+        return not trade.cancel_requested
+    return trade.exit_requested is None or (trade.target_price is not None and trade.target_price > bid)
+
+
+def _exit_step(trade: Trade, intent: Intent, stamp: Stamp) -> Step:
+    if trade.is_entry_working:
+        key = order_key(stamp.nonce, stamp.at, trade.symbol, "cancel")
+        return Cancel(key, trade.key, trade.symbol, intent.reason)
+    key = order_key(stamp.nonce, stamp.at, trade.symbol, "exit")
+    return Replace(key, trade.exits_key, trade.symbol, GroupRole.TAKE_PROFIT, exit_limit(trade, intent.price), intent.reason)
+
+
+def exit_limit(trade: Trade, price: float) -> Decimal:
+    """A marketable sell limit near `price` that still lies above the trade's own stop, as the group's rules demand."""
+    marketable = legal_price(price * (1 - EXIT_COLLAR_FRACTION), Rounding.DOWN)
+    if trade.spec.stop_loss is None:
+        return marketable
+    return max(marketable, trade.spec.stop_loss + 2 * tick_size(trade.spec.stop_loss))
+
+
+def stale_entries(book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels for entries of earlier iterations that are still not complete: the reason to buy is old by now.
+
+    A half-filled entry is canceled too, since its exits sleep until it is complete; `cover` then protects what was bought.
+    """
+    return [
+        Cancel(order_key(stamp.nonce, stamp.at, trade.symbol, "cancel"), trade.key, trade.symbol, "entry not filled in time")
+        for trade in book.open.values()
+        if trade.is_entry_working and not trade.cancel_requested and trade.decided_at < stamp.at
+    ]
+
+
+# A broker that refuses the same cover over and over is not helped by a hundredth try; a person is.
+MAX_COVERS = 5
+
+
+def cover(book: Book) -> list[Step]:
+    """OCO orders for trades that hold shares without any live exit, at the exits which the trade began with."""
+    bare = (trade for trade in book.open.values() if trade.shares > 0 and not trade.is_entry_working and not _has_exits(trade))
+    return [_cover(trade) for trade in bare if len(trade.covers) < MAX_COVERS]
+
+
+def _has_exits(trade: Trade) -> bool:
+    return any(status not in TERMINAL for status in (trade.target_status, trade.stop_status))
+
+
+def _cover(trade: Trade) -> Step:
+    spec = OrderSpec(
+        key=f"{trade.key}-cover{len(trade.covers) + 1}",
+        symbol=trade.symbol,
+        side=Side.SELL,
+        quantity=trade.shares,
+        type=OrderType.LIMIT,
+        order_class=OrderClass.OCO,
+        time_in_force=TimeInForce.GTC,
+        take_profit=trade.target_price,
+        stop_loss=trade.spec.stop_loss,
+    )
+    rule = FixedExit(0.0, 0.0)
+    intent = Intent(IntentKind.REDUCE, trade.symbol, trade.shares, float(trade.target_price or 0), rule, "cover bare shares")
+    return Submit(spec, intent, covers=trade.key)

@@ -1,0 +1,112 @@
+"""Risk review: each intent is approved or denied with a reason; each approval counts against the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from desk.domain.decisions import Approved, Denied, Intent, IntentKind, Mode, Reason
+from desk.domain.trades import Account, Book
+
+SHRINKING = frozenset({IntentKind.REDUCE, IntentKind.CLOSE})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one account. `min_confidence` is None when the gate only reports."""
+
+    max_position_fraction: float
+    min_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What review knows beside the intents; `committed_usd` grows with every approval of the same iteration."""
+
+    book: Book
+    account: Account
+    limits: Limits
+    mode: Mode
+    session: date
+    committed_usd: float = 0.0
+
+
+Rule = Callable[[Intent, Situation], Denied | None]
+
+
+def review(intents: Sequence[Intent], situation: Situation) -> list[Approved | Denied]:
+    """One verdict for each intent, in the same order."""
+    verdicts: list[Approved | Denied] = []
+    for intent in intents:
+        denied = _first_denial(intent, situation)
+        verdicts.append(denied if denied is not None else Approved(intent))
+        if denied is None and intent.kind not in SHRINKING:
+            spent = situation.committed_usd + intent.quantity * intent.price
+            situation = replace(situation, committed_usd=spent)
+    return verdicts
+
+
+def _first_denial(intent: Intent, situation: Situation) -> Denied | None:
+    if intent.kind in SHRINKING:
+        return None
+    return next((denied for rule in RULES if (denied := rule(intent, situation)) is not None), None)
+
+
+def _mode(intent: Intent, situation: Situation) -> Denied | None:
+    if situation.mode is Mode.ACTIVE:
+        return None
+    reason = Reason.HALTED if situation.mode is Mode.HALTED else Reason.REDUCING
+    return Denied(intent.symbol, reason, f"the desk is {situation.mode}: it opens nothing until a person says so")
+
+
+def _foreign(intent: Intent, situation: Situation) -> Denied | None:
+    held = situation.account.shares.get(intent.symbol, 0)
+    if held == situation.book.shares_of(intent.symbol):
+        return None
+    # Alpaca takes a bracket only from flat, and the desk does not manage what it did not buy.
+    return Denied(intent.symbol, Reason.FOREIGN_POSITION, f"the account holds {held} shares that the desk did not buy")
+
+
+def _exited_today(intent: Intent, situation: Situation) -> Denied | None:
+    # Buying back on the day of an exit undoes the stop; in a daily backtest it would also use a fill from later that day.
+    if situation.book.last_exit.get(intent.symbol) != situation.session:
+        return None
+    return Denied(intent.symbol, Reason.EXITED_TODAY, "left this position today; no re-entry before the next session")
+
+
+def _confidence(intent: Intent, situation: Situation) -> Denied | None:
+    least = situation.limits.min_confidence
+    if least is None or intent.confidence is None or intent.confidence >= least:
+        return None
+    detail = {"confidence": intent.confidence, "threshold": least}
+    return Denied(intent.symbol, Reason.LOW_CONFIDENCE, f"confidence {intent.confidence:.2f} is below {least:.2f}", detail)
+
+
+def _size(intent: Intent, situation: Situation) -> Denied | None:
+    if intent.quantity <= 0:
+        return Denied(intent.symbol, Reason.ZERO_SHARES, f"the target buys no whole share at {intent.price:.2f}")
+    cap_usd = situation.limits.max_position_fraction * situation.account.equity_usd
+    notional_usd = intent.quantity * intent.price
+    if notional_usd <= cap_usd:
+        return None
+    text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars, above the cap of {cap_usd:,.0f}"
+    return Denied(intent.symbol, Reason.MAX_POSITION, text, {"notional_usd": notional_usd, "cap_usd": cap_usd})
+
+
+def _cash(intent: Intent, situation: Situation) -> Denied | None:
+    free_usd = situation.account.cash_usd - situation.committed_usd - _working_usd(situation.book)
+    notional_usd = intent.quantity * intent.price
+    if notional_usd <= free_usd:
+        return None
+    text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars, {max(free_usd, 0):,.0f} are free"
+    return Denied(intent.symbol, Reason.CASH, text, {"notional_usd": notional_usd, "free_usd": free_usd})
+
+
+def _working_usd(book: Book) -> float:
+    working = (trade for trade in book.open.values() if trade.is_entry_working)
+    return sum((t.spec.quantity - t.entered) * float(t.spec.limit_price or 0) for t in working)
+
+
+# The cheapest and most final rules first: a halted desk gives that as the reason, not a lack of cash.
+RULES: tuple[Rule, ...] = (_mode, _foreign, _exited_today, _confidence, _size, _cash)

@@ -1,0 +1,1 @@
+"""Market history from wherever it comes, checked, and Lumibot feeds that show none of it too early."""

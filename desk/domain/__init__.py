@@ -1,0 +1,1 @@
+"""Nouns of the trading desk: frozen values and enums, standard library and numpy only."""

@@ -1,0 +1,118 @@
+"""The values that travel down the corridor: signal, target, intent, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    LONG = "long"
+    FLAT = "flat"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What the strategy thinks of a symbol; `confidence` in [0, 1] or None when no model speaks; `reason` is for people."""
+
+    symbol: str
+    direction: Direction
+    reason: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Share of the portfolio's equity, 0.15 for 15 %."""
+
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class FixedExit:
+    """Exits at fixed fractions of the entry limit: 0.05 is a stop 5 % below, 0.15 a target 15 % above."""
+
+    stop_loss_fraction: float
+    take_profit_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The position wanted in a symbol, with the exit rule that protects it."""
+
+    symbol: str
+    amount: Shares | Weight
+    exit_rule: FixedExit
+    reason: str
+    confidence: float | None = None
+
+
+class IntentKind(StrEnum):
+    OPEN = "open"
+    ADD = "add"
+    REDUCE = "reduce"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change of one position in whole shares (always positive; the kind says the direction).
+
+    `price` is the limit in dollars a share, `reference_price` the last price when the decision was taken.
+    """
+
+    kind: IntentKind
+    symbol: str
+    quantity: int
+    price: float
+    exit_rule: FixedExit
+    reason: str
+    confidence: float | None = None
+    reference_price: float | None = None
+
+
+class Reason(StrEnum):
+    """Why a trade was refused; these codes stand in the journal and in the summary."""
+
+    HALTED = "HALTED"
+    REDUCING = "REDUCING"
+    MAX_POSITION = "MAX_POSITION"
+    CASH = "CASH"
+    ZERO_SHARES = "ZERO_SHARES"
+    EXITED_TODAY = "EXITED_TODAY"
+    ALREADY_WORKING = "ALREADY_WORKING"
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    NO_PRICE = "NO_PRICE"
+    FOREIGN_POSITION = "FOREIGN_POSITION"
+    BELOW_TICK = "BELOW_TICK"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """An intent that passed review; only `desk.core.review` makes these, and protect takes nothing else."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refused trade: journaled with its code, told to the person, never an exception."""
+
+    symbol: str
+    reason: Reason
+    text: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+class Mode(StrEnum):
+    """Tightens by itself from left to right; loosens only by a person's command."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"

@@ -1,0 +1,127 @@
+"""What the journal keeps beside steps, events and denials: the run itself, its iterations, and the broker's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from desk.domain.breaks import Break
+from desk.domain.decisions import Denied, Mode
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Cancel, Replace, Submit
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """First row of a run, and again at every resume. `options` are the command line's, without secrets.
+
+    `foreign` are shares by symbol that the account held before the desk's first order.
+    """
+
+    strategy: str
+    broker: str
+    source: str
+    seed: int | None
+    resumed: bool
+    foreign: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IterationDone:
+    """One iteration finished: the broker's account in dollars and the desk's count of positions."""
+
+    number: int
+    session: date
+    equity_usd: float
+    cash_usd: float
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The broker took an order; `broker_ids` by role, as far as its answer names them."""
+
+    key: str
+    broker_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerRefusal:
+    """The broker refused an order; `explained` when the desk knows the rule and why it could not foresee it."""
+
+    key: str
+    http_status: int | None
+    code: int | None
+    message: str
+    explained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignOrder:
+    """An order that a plain Lumibot strategy sent past the corridor: journaled before it goes, never managed."""
+
+    key: str
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakFound:
+    found: Break
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    mode: Mode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IterationSkipped:
+    """The broker did not answer when an iteration was due; nothing was decided, exits at the broker stay in force."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """Last row of a run that ended in order; a crash has none."""
+
+    reason: str
+    iterations: int
+
+
+RowValue = (
+    Submit
+    | Replace
+    | Cancel
+    | OrderEvent
+    | Denied
+    | RunStarted
+    | IterationDone
+    | Acknowledged
+    | BrokerRefusal
+    | ForeignOrder
+    | BreakFound
+    | ModeChanged
+    | IterationSkipped
+    | RunStopped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One journal row: a value at a moment (aware, UTC)."""
+
+    at: datetime
+    value: RowValue
+
+    @property
+    def step_key(self) -> str | None:
+        """Unique key of a message to the broker, None for everything else."""
+        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder):
+            return self.value.key
+        return None

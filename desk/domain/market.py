@@ -1,0 +1,76 @@
+"""What a strategy may see at one moment: completed daily bars and the current quote, nothing later than the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class DailyBars:
+    """Completed daily bars of one symbol, oldest first; all arrays have shape (n,), prices in dollars, volume in shares."""
+
+    sessions: tuple[date, ...]
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Best bid and offer and the last trade, in dollars, at a moment."""
+
+    at: datetime
+    bid: float
+    ask: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A snapshot at `now` (aware, UTC). Symbols without usable data are in `unusable` with the reason, not in `bars`.
+
+    `quotes` is empty in a daily backtest: at the open of a session nothing but completed bars is known.
+    """
+
+    now: datetime
+    session: date
+    bars: Mapping[str, DailyBars]
+    quotes: Mapping[str, Quote] = field(default_factory=lambda: MappingProxyType({}))
+    unusable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for symbol, bars in self.bars.items():
+            if bars.sessions and bars.sessions[-1] >= self.session:
+                raise ValueError(f"{symbol}: bar of {bars.sessions[-1]} shown in session {self.session}: not completed yet")
+        for symbol, quote in self.quotes.items():
+            if quote.at > self.now:
+                raise ValueError(f"{symbol}: quote of {quote.at} is later than the clock {self.now}")
+
+    def ask(self, symbol: str) -> float | None:
+        """What a share costs now: the offer, else the last completed close, else None."""
+        return self.quotes[symbol].ask if symbol in self.quotes else self.last_price(symbol)
+
+    def bid(self, symbol: str) -> float | None:
+        """What a share fetches now: the bid, else the last completed close, else None."""
+        return self.quotes[symbol].bid if symbol in self.quotes else self.last_price(symbol)
+
+    def last_price(self, symbol: str) -> float | None:
+        """Last trade, else the last completed close, else None."""
+        if symbol in self.quotes:
+            return self.quotes[symbol].last
+        if symbol in self.bars and len(self.bars[symbol]):
+            return float(self.bars[symbol].close[-1])
+        return None

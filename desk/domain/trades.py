@@ -1,0 +1,134 @@
+"""The desk's own record of what it holds: one Trade per entry order, from journaled to exited, and the Book of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from types import MappingProxyType
+
+from desk.domain.orders import TERMINAL, GroupRole, OrderSpec, OrderStatus
+
+ZERO = Decimal(0)
+LIVE = frozenset({OrderStatus.HELD, OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Broker's word on the account, in dollars; `shares` are whole shares held by symbol."""
+
+    equity_usd: float
+    cash_usd: float
+    shares: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One entry with its exits. Values are sums of price times shares in dollars; statuses are of the group's members.
+
+    `target_price` follows the target when it is moved to leave at the market. `covers` are the keys of OCO orders sent
+    because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in force.
+    """
+
+    spec: OrderSpec
+    decided_at: datetime
+    decided_price: float
+    reason: str
+    confidence: float | None = None
+    entry_status: OrderStatus = OrderStatus.JOURNALED
+    target_status: OrderStatus = OrderStatus.JOURNALED
+    stop_status: OrderStatus = OrderStatus.JOURNALED
+    target_price: Decimal | None = None
+    entered: int = 0
+    entry_value: Decimal = ZERO
+    entered_at: datetime | None = None
+    exited: int = 0
+    exit_value: Decimal = ZERO
+    exited_at: datetime | None = None
+    exit_role: GroupRole | None = None
+    exit_requested: str | None = None
+    cancel_requested: bool = False
+    covers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.spec.key
+
+    @property
+    def exits_key(self) -> str:
+        """Key of the order group that holds the exits now."""
+        return self.covers[-1] if self.covers else self.spec.key
+
+    @property
+    def symbol(self) -> str:
+        return self.spec.symbol
+
+    @property
+    def shares(self) -> int:
+        """Shares held now by this trade."""
+        return self.entered - self.exited
+
+    @property
+    def is_entry_working(self) -> bool:
+        return self.entry_status not in TERMINAL
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing held and nothing that could still buy."""
+        return not self.is_entry_working and self.shares == 0
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Average entry price in dollars, None before the first fill."""
+        return self.entry_value / self.entered if self.entered else None
+
+    @property
+    def exit_price(self) -> Decimal | None:
+        return self.exit_value / self.exited if self.exited else None
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether exits at the broker cover every share: nothing is still being bought and target or stop is live."""
+        if self.shares == 0:
+            return True
+        return not self.is_entry_working and (self.target_status in LIVE or self.stop_status in LIVE)
+
+
+def _empty() -> Mapping[str, Trade]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All trades of the desk; `open` by key, `closed` oldest first, `seen` the execution ids already counted."""
+
+    open: Mapping[str, Trade] = field(default_factory=_empty)
+    closed: tuple[Trade, ...] = ()
+    seen: frozenset[str] = frozenset()
+    last_exit: Mapping[str, date] = field(default_factory=lambda: MappingProxyType({}))
+
+    def trades_of(self, symbol: str) -> tuple[Trade, ...]:
+        """Open trades of a symbol in the order in which they were decided."""
+        return tuple(trade for trade in self.open.values() if trade.symbol == symbol)
+
+    def shares_of(self, symbol: str) -> int:
+        return sum(trade.shares for trade in self.open.values() if trade.symbol == symbol)
+
+    def shares(self) -> dict[str, int]:
+        """Shares held by symbol, symbols with none left out."""
+        held: dict[str, int] = {}
+        for trade in self.open.values():
+            held[trade.symbol] = held.get(trade.symbol, 0) + trade.shares
+        return {symbol: count for symbol, count in held.items() if count}
+
+    def symbols(self) -> frozenset[str]:
+        """Every symbol that the desk has ever bought or tried to buy."""
+        return frozenset(trade.symbol for trade in self.open.values()) | self.last_exit.keys()
+
+    def owner(self, key: str) -> Trade | None:
+        """The open trade to which an order key belongs, its entry's or a later cover's."""
+        trade = self.open.get(key)
+        if trade is not None:
+            return trade
+        return next((trade for trade in self.open.values() if key in trade.covers), None)

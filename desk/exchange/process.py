@@ -1,0 +1,136 @@
+"""The exchange as a child process: started, waited for, stopped by the one who uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from types import TracebackType
+
+import desk
+from desk.domain.errors import BrokerUnreachable, ConfigurationError
+from desk.exchange.admin_client import AdminClient
+from desk.exchange.config import KEY_VARIABLE, SECRET_VARIABLE, ExchangeConfig
+
+START_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 10.0
+
+
+class ExchangeProcess:
+    """A running exchange on a loopback port, in a session of its own so that Ctrl-C in the terminal does not reach it.
+
+    Keys are made up when the config has none, and are handed over in the child's environment, which holds nothing else of
+    ours: the exchange has no business with a real broker's keys. The child leaves by itself, its state saved, when its
+    standard input ends, that is when this process is gone. Raises ConfigurationError when the child refuses its settings,
+    BrokerUnreachable when it does not come up. `log_path` takes what the child writes to standard error.
+    """
+
+    def __init__(self, config: ExchangeConfig, log_path: Path) -> None:
+        self.config = replace(
+            config, api_key=config.api_key or f"LUMI{secrets.token_hex(8)}", api_secret=config.api_secret or secrets.token_hex(20)
+        )
+        self._log_path = log_path
+        self._child = self._start()
+        try:
+            self.url = self._wait_until_ready()
+        except BaseException:
+            self._end()
+            raise
+        self.admin = AdminClient(self.url, self.api_key, self.api_secret)
+
+    @property
+    def api_key(self) -> str:
+        return self.config.api_key
+
+    @property
+    def api_secret(self) -> str:
+        return self.config.api_secret
+
+    @property
+    def stream_url(self) -> str:
+        return self.url.replace("http://", "ws://") + "/stream"
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """Save the state and end the child. Safe to call twice, and when the child is gone already."""
+        if self.is_running:
+            self.admin.close()
+        self._end()
+
+    def __enter__(self) -> ExchangeProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            KEY_VARIABLE: self.api_key,
+            SECRET_VARIABLE: self.api_secret,
+            "PATH": os.defpath,
+            "PYTHONPATH": str(Path(desk.__file__).parents[1]),
+            "PYTHONHASHSEED": "0",
+            "PYTHONUTF8": "1",
+        }
+        command = [sys.executable, "-m", "desk.exchange", "--child", *arguments(self.config)]
+        with self._log_path.open("ab") as log:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True
+            )
+
+    def _wait_until_ready(self) -> str:
+        line = self._first_line()
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = {}
+        if "error" in said:
+            raise ConfigurationError(str(said["error"]))
+        if "url" not in said:
+            raise BrokerUnreachable(f"the exchange did not start; the reason stands in {self._log_path}")
+        return str(said["url"])
+
+    def _first_line(self) -> bytes:
+        assert self._child.stdout is not None
+        with DefaultSelector() as selector:
+            selector.register(self._child.stdout, EVENT_READ)
+            return self._child.stdout.readline() if selector.select(START_WITHIN_SECONDS) else b""
+
+    def _end(self) -> None:
+        """Close the child's input, which makes it save and leave; kill it only when it does not."""
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self._child.wait(STOP_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+
+def arguments(config: ExchangeConfig) -> list[str]:
+    """The command line that `desk.exchange.__main__` reads back into `config`, keys left out."""
+    given = {
+        "--source": config.source,
+        "--start": config.start.isoformat(),
+        "--seed": config.seed,
+        "--port": config.port,
+        "--cash-usd": repr(config.cash_usd),
+        "--partial-fill-probability": repr(config.partial_fill_probability),
+        "--spread-bps": repr(config.spread_bps),
+        "--state-file": config.state_file,
+        "--access-log": config.access_log,
+    }
+    return [text for name, value in given.items() if value is not None for text in (name, str(value))]

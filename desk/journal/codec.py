@@ -1,0 +1,60 @@
+"""Journal values to JSON and back. The kind names below are the stored format: never rename one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from desk.domain.decisions import Denied
+from desk.domain.errors import ReconciliationBreak
+from desk.domain.journal import (
+    Acknowledged,
+    BreakFound,
+    BrokerRefusal,
+    ForeignOrder,
+    IterationDone,
+    IterationSkipped,
+    ModeChanged,
+    RowValue,
+    RunStarted,
+    RunStopped,
+)
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Cancel, Replace, Submit
+
+KINDS: dict[str, type[Any]] = {
+    "submit": Submit,
+    "replace": Replace,
+    "cancel": Cancel,
+    "event": OrderEvent,
+    "denied": Denied,
+    "run_started": RunStarted,
+    "iteration": IterationDone,
+    "acknowledged": Acknowledged,
+    "refused": BrokerRefusal,
+    "foreign": ForeignOrder,
+    "break": BreakFound,
+    "mode": ModeChanged,
+    "skipped": IterationSkipped,
+    "run_stopped": RunStopped,
+}
+_KIND_OF = {cls: kind for kind, cls in KINDS.items()}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind: TypeAdapter(cls) for kind, cls in KINDS.items()}
+
+
+def kind_of(value: RowValue) -> str:
+    return _KIND_OF[type(value)]
+
+
+def encode(value: RowValue) -> str:
+    return _ADAPTERS[kind_of(value)].dump_json(value).decode()
+
+
+def decode(kind: str, body: str) -> RowValue:
+    """Raises ReconciliationBreak for a row that this version cannot read: guessing at past orders is not recovery."""
+    adapter = _ADAPTERS.get(kind)
+    if adapter is None:
+        raise ReconciliationBreak(f"journal row of unknown kind {kind!r}: written by a newer version; upgrade before resuming")
+    value: RowValue = adapter.validate_json(body)
+    return value

@@ -1,0 +1,1 @@
+"""The meta-model behind the confidence gate: labels, features, training, model store."""

@@ -1,0 +1,120 @@
+"""Features of the meta-model, vectorised over all bars of a symbol; the value at t uses bars up to t and none later.
+
+Windows are sums over exactly their own bars (no running totals), so a row computed from the last `LOOKBACK` bars has the
+same bits as the row of the whole table. Returns and distances are fractions, volatility is per day, RSI runs from 0 to 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from desk.domain.market import DailyBars, FloatArray
+from desk.indicators.rsi import wilder_rsi
+
+OWN: tuple[str, ...] = (
+    "return_1",
+    "return_5",
+    "return_20",
+    "volatility_20",
+    "rsi",
+    "rsi_change_3",
+    "days_oversold_10",
+    "distance_50",
+    "distance_200",
+    "volume_ratio_20",
+    "drawdown_60",
+)
+MARKET: tuple[str, ...] = ("market_return_1", "market_rsi")
+FEATURES: tuple[str, ...] = OWN + MARKET
+
+LOOKBACK = 200  # bars that the longest window needs
+OVERSOLD = 30.0  # Wilder's own line, fixed here so that the feature means the same whatever line a strategy trades
+RSI = FEATURES.index("rsi")
+_FOR_MARKET = [OWN.index("return_1"), OWN.index("rsi")]
+
+
+def own_features(close: FloatArray, volume: FloatArray, rsi: FloatArray) -> FloatArray:
+    """Features from a symbol's own bars: arrays (n,) in dollars, shares and RSI points -> (n, len(OWN)), NaN early on."""
+    daily = _change(close, 1)
+    return np.column_stack(
+        [
+            daily,
+            _change(close, 5),
+            _change(close, 20),
+            _padded(_windows(daily, 20).std(axis=1), len(close)),
+            rsi,
+            _difference(rsi, 3),
+            _padded((_windows(rsi, 10) < OVERSOLD).sum(axis=1).astype(np.float64), len(close)),
+            _distance(close, 50),
+            _distance(close, 200),
+            # One share is added on both sides: a day without volume is a very low ratio and not minus infinity.
+            np.log((volume + 1) / (_mean(volume, 20) + 1)),
+            close / _padded(_windows(close, 60).max(axis=1), len(close)) - 1,
+        ]
+    )
+
+
+def market_state(own_rows: FloatArray) -> FloatArray:
+    """Mean daily return and RSI over the symbols: (..., symbols, len(OWN)) -> (..., len(MARKET)); NaN is left out."""
+    values = own_rows[..., _FOR_MARKET]
+    known = np.isfinite(values)
+    counts = known.sum(axis=-2)
+    # cumsum adds one symbol after the other: a symbol without a value on that day then leaves the bits of the sum alone.
+    totals = np.cumsum(np.where(known, values, 0.0), axis=-2)[..., -1, :]
+    means: FloatArray = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    return means
+
+
+def feature_table(bars: Mapping[str, DailyBars], rsi_length: int = 14) -> dict[str, FloatArray]:
+    """Features of every bar of every symbol, (n, len(FEATURES)) each; the market state of a day is that of `bars`' symbols."""
+    symbols = sorted(symbol for symbol in bars if len(bars[symbol]))
+    own = {
+        symbol: own_features(bars[symbol].close, bars[symbol].volume, wilder_rsi(bars[symbol].close, rsi_length))
+        for symbol in symbols
+    }
+    days = {symbol: ordinals(bars[symbol]) for symbol in symbols}
+    if not symbols:
+        return {}
+    every_day = np.unique(np.concatenate([days[symbol] for symbol in symbols]))
+    cube = np.full((len(every_day), len(symbols), len(OWN)), np.nan)
+    for column, symbol in enumerate(symbols):
+        cube[np.searchsorted(every_day, days[symbol]), column] = own[symbol]
+    market = market_state(cube)
+    return {symbol: np.hstack([own[symbol], market[np.searchsorted(every_day, days[symbol])]]) for symbol in symbols}
+
+
+def ordinals(bars: DailyBars) -> NDArray[np.int64]:
+    """Sessions as day numbers (date.toordinal), shape (n,)."""
+    return np.fromiter((session.toordinal() for session in bars.sessions), dtype=np.int64, count=len(bars))
+
+
+def _windows(values: FloatArray, length: int) -> FloatArray:
+    """Every run of `length` values, (n - length + 1, length), empty when there are too few."""
+    if len(values) < length:
+        return np.empty((0, length))
+    return sliding_window_view(values, length)
+
+
+def _padded(values: FloatArray, n: int) -> FloatArray:
+    return np.concatenate([np.full(n - len(values), np.nan), values])
+
+
+def _mean(values: FloatArray, length: int) -> FloatArray:
+    return _padded(_windows(values, length).mean(axis=1), len(values))
+
+
+def _distance(close: FloatArray, length: int) -> FloatArray:
+    return close / _mean(close, length) - 1
+
+
+def _change(values: FloatArray, back: int) -> FloatArray:
+    """Fractional change over `back` bars."""
+    return _padded(values[back:] / values[:-back] - 1, len(values)) if len(values) > back else np.full(len(values), np.nan)
+
+
+def _difference(values: FloatArray, back: int) -> FloatArray:
+    return _padded(values[back:] - values[:-back], len(values)) if len(values) > back else np.full(len(values), np.nan)

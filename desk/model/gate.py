@@ -1,0 +1,137 @@
+"""The confidence gate: what the meta-model of the day says about a symbol, trained walk-forward as the sessions go by."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Mapping
+from datetime import date
+
+import numpy as np
+
+from desk.domain.market import DailyBars, FloatArray, Market
+from desk.model.events import Events, collect_events
+from desk.model.features import RSI, feature_table
+from desk.model.parameters import MetaParameters
+from desk.model.rows import LiveRows
+from desk.model.store import ModelStore, model_id
+from desk.model.training import MetaModel, bars_hash, fit, train
+
+
+class ConfidenceGate:
+    """Confidence in [0, 1] that a purchase of a symbol now ends in profit after costs; one gate for one run and its data.
+
+    The model for session S knows only what was over before the last retraining session at or before S. Retraining sessions
+    are every `retrain_every_sessions`-th session of the longest series, counted from its start, so a run gets the same models
+    wherever it begins, provided that its bars begin at the same session. `universe` names the symbols that train the model
+    and make up the market state (all that a market shows when None): leave hedges such as inverse funds out of it.
+    """
+
+    def __init__(
+        self, parameters: MetaParameters, store: ModelStore | None = None, universe: Collection[str] | None = None
+    ) -> None:
+        self.parameters = parameters
+        self._store = store
+        self._universe = None if universe is None else frozenset(universe)
+        self._models: dict[date, MetaModel | None] = {}
+        self._rows = LiveRows(parameters.rsi_length)
+        self._past: _Precomputed | None = None
+        self._seen: tuple[Market, dict[str, DailyBars], date | None] | None = None
+
+    def precompute(self, bars: Mapping[str, DailyBars]) -> None:
+        """Compute features and labels of a backtest's whole history once; answers stay what they are without it.
+
+        What a session may know is still cut at that session: rows are looked up by date, events by the end of their horizon.
+        """
+        self._past = _Precomputed(self._chosen(bars), self.parameters)
+        self._models.clear()
+        self._seen = None
+
+    def confidence(self, symbol: str, market: Market) -> float | None:
+        """The gate's answer for `symbol`, with its quote's last price (if any) as today's provisional close.
+
+        None when there is no answer: too little history, no model yet, a symbol whose last bar is not of the last completed
+        session, or an RSI outside the range that the model was trained on. Raises ValueError when the market's bars differ
+        from precomputed ones, ConfigurationError when a stored model is damaged.
+        """
+        bars, _ = self._view(market)
+        if symbol not in bars:
+            return None
+        row = self._row(symbol, market, bars)
+        if row is None or not np.isfinite(row).all() or row[RSI] >= self.parameters.event_rsi:
+            return None
+        model = self.model_for(market)
+        return None if model is None else model.confidence(row)
+
+    def model_for(self, market: Market) -> MetaModel | None:
+        """The model that speaks in the market's session, trained or loaded when first asked for; None before there is one."""
+        bars, boundary = self._view(market)
+        if boundary is None:
+            return None
+        if boundary not in self._models:
+            self._models[boundary] = self._stored_or_trained(self._past.bars if self._past else bars, boundary)
+        return self._models[boundary]
+
+    def _view(self, market: Market) -> tuple[dict[str, DailyBars], date | None]:
+        """The market's bars that count and its retraining session; kept for the other symbols of the same snapshot."""
+        if self._seen is None or self._seen[0] is not market:
+            bars = self._chosen(market.bars)
+            counted = self._past.bars if self._past else bars
+            boundary = retraining_session(counted, market.session, self.parameters.retrain_every_sessions)
+            self._seen = market, bars, boundary
+        return self._seen[1], self._seen[2]
+
+    def _stored_or_trained(self, bars: Mapping[str, DailyBars], boundary: date) -> MetaModel | None:
+        if self._store is not None:
+            identity = model_id(self.parameters, boundary, bars_hash(bars, boundary))
+            if identity in self._store:
+                return self._store.load(identity)
+        if self._past:
+            model = fit(self._past.events, bars, boundary, self.parameters)
+        else:
+            model = train(bars, boundary, self.parameters)
+        if model is not None and self._store is not None:
+            self._store.save(model)
+        return model
+
+    def _row(self, symbol: str, market: Market, bars: Mapping[str, DailyBars]) -> FloatArray | None:
+        if self._past and symbol not in market.quotes:
+            return self._past.row(symbol, market, bars[symbol])
+        return self._rows.row(symbol, market, bars)
+
+    def _chosen(self, bars: Mapping[str, DailyBars]) -> dict[str, DailyBars]:
+        return {
+            symbol: bars[symbol]
+            for symbol in sorted(bars)
+            if len(bars[symbol]) and (self._universe is None or symbol in self._universe)
+        }
+
+
+def retraining_session(bars: Mapping[str, DailyBars], session: date, every: int) -> date | None:
+    """Last retraining session at or before `session`, on the sessions before it of the longest series; None before the first."""
+    counts = {symbol: bisect_left(one.sessions, session) for symbol, one in bars.items()}
+    longest = max(counts, key=lambda symbol: (counts[symbol], symbol), default=None)
+    if longest is None or counts[longest] < every:
+        return None
+    place = counts[longest] // every * every
+    return session if place == counts[longest] else bars[longest].sessions[place]
+
+
+class _Precomputed:
+    """Features by date and all events of a whole history."""
+
+    def __init__(self, bars: Mapping[str, DailyBars], parameters: MetaParameters) -> None:
+        self.bars = bars
+        self.events: Events = collect_events(bars, parameters)
+        self._table = feature_table(bars, parameters.rsi_length)
+        self._place = {symbol: {day: at for at, day in enumerate(one.sessions)} for symbol, one in bars.items()}
+        self._days = sorted({day for one in bars.values() for day in one.sessions})
+
+    def row(self, symbol: str, market: Market, shown: DailyBars) -> FloatArray | None:
+        day = shown.sessions[-1]
+        at = self._place.get(symbol, {}).get(day)
+        if at is None or self.bars[symbol].close[at] != shown.close[-1]:
+            raise ValueError(f"{symbol}: the bar of {day} is not the precomputed one; precompute the history that is traded")
+        if day != self._days[bisect_left(self._days, market.session) - 1]:
+            return None
+        row: FloatArray = self._table[symbol][at]
+        return row

@@ -1,0 +1,261 @@
+"""The run's report as one page that needs nothing else: text, tables and pictures in a single file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from desk.domain.records import Refusal, RunRecord, Trip
+from desk.report.files import write_whole
+from desk.report.markup import Html, element, join, table
+from desk.report.new_york import clock
+from desk.report.page_style import style_sheet
+from desk.report.palette import follow_theme
+from desk.report.pictures import equity_picture, trip_picture
+from desk.report.statistics import GappedStop, RunStatistics, run_statistics
+from desk.report.wording import (
+    GAPS_EXPLAINED,
+    NO_PROMISE,
+    count,
+    dollars,
+    exit_words,
+    exits_line,
+    gate_sentence,
+    percent,
+    period,
+    price,
+    protection_words,
+    unprotected_words,
+)
+
+MOST_PICTURES = 24
+MOST_TRIPS = 1000
+MOST_EXAMPLES = 3
+
+Card = tuple[str, str, str]  # name, figure, what stands under it
+
+
+def write_report(record: RunRecord, path: Path) -> Path:
+    """Write the whole report to `path` at once and return it.
+
+    A run without trips, or without a single iteration, has a report too. Raises ConfigurationError when `path` cannot be written.
+    """
+    return write_whole(path, report_page(record))
+
+
+def report_page(record: RunRecord) -> str:
+    """The page as text: the same record gives the same page, byte by byte."""
+    figures = run_statistics(record)
+    title = f"{record.strategy}, {period(record)}"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(style_sheet())),
+    )
+    sections = (
+        _header(record),
+        _key_figures(record, figures),
+        _notes(record),
+        _equity(record),
+        _still_open(record),
+        _symbols(record),
+        _trips(record, figures),
+        _gaps(figures.gapped_stops),
+        _refusals(record.refusals, figures),
+        element("footer", NO_PROMISE),
+    )
+    return "<!DOCTYPE html>\n" + element("html", head, element("body", element("main", *sections)), lang="en")
+
+
+def inline_picture(svg: bytes, prefix: str, description: str) -> Html:
+    """An SVG of ours as part of the page: its ids made unique by `prefix`, its colours following the reader's theme."""
+    text = svg.decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->\n?|<style.*?</style>|(?<=\n) +", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", text)
+    text = re.sub(r'<svg\b([^>]*?) width="[^"]*" height="[^"]*"', r"<svg\1", text, count=1)
+    return element("figure", Html(follow_theme(text)), role="img", aria_label=description)
+
+
+def _header(record: RunRecord) -> Html:
+    facts = {
+        "Strategy": record.strategy,
+        "Broker": record.broker,
+        "Prices": record.source,
+        "Period": period(record),
+        "Iterations": f"{record.iterations:,}",
+        "Seed": "none" if record.seed is None else str(record.seed),
+    }
+    pairs = [element(tag, text) for name, value in facts.items() for tag, text in (("dt", name), ("dd", value))]
+    return join([element("h1", f"{record.strategy} on {record.broker}"), element("dl", *pairs, class_="facts")])
+
+
+def _key_figures(record: RunRecord, figures: RunStatistics) -> Html:
+    cards = (*_result_cards(figures), *_trade_cards(figures), *_protection_cards(record, figures))
+    shown = [
+        element("div", element("span", name), element("b", value), element("span", more), class_="card")
+        for name, value, more in cards
+    ]
+    return join([element("div", *shown, class_="cards"), element("p", NO_PROMISE, class_="plain")])
+
+
+def _result_cards(figures: RunStatistics) -> Sequence[Card]:
+    change = dollars(figures.equity_end_usd - figures.equity_start_usd, signed=True)
+    worst = figures.worst_day
+    worst_day = (
+        (percent(worst.return_fraction, signed=True), str(worst.session)) if worst else ("none", "no two values to compare")
+    )
+    return (
+        (
+            "Return after costs",
+            percent(figures.total_return_fraction, signed=True),
+            f"{change} on {dollars(figures.equity_start_usd)}",
+        ),
+        ("Costs", dollars(figures.costs_usd), f"{percent(figures.costs_fraction, digits=2)} of the starting equity"),
+        ("Deepest drawdown", percent(figures.max_drawdown_fraction), "from a high of the equity to a later low"),
+        ("Worst day", *worst_day),
+    )
+
+
+def _trade_cards(figures: RunStatistics) -> Sequence[Card]:
+    trips, exposure = figures.trips, figures.exposure
+    average = "no closed trip" if trips.average_usd is None else f"average {dollars(trips.average_usd, signed=True)} a trip"
+    return (
+        ("Trips won and lost", f"{trips.wins} and {trips.losses}", f"{average}; {trips.still_open} still open"),
+        ("Average exposure", percent(exposure.average_fraction), f"highest {percent(exposure.highest_fraction)} of the equity"),
+    )
+
+
+def _protection_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
+    bare = unprotected_words(record.unprotected_share_seconds)
+    beyond = dollars(sum(stop.beyond_stop_usd for stop in figures.gapped_stops))
+    return (
+        ("Stops that gapped", str(len(figures.gapped_stops)), f"{beyond} beyond their stops"),
+        ("Unprotected", bare, "shares held without a resting exit, times seconds"),
+    )
+
+
+def _notes(record: RunRecord) -> Html:
+    gate = gate_sentence(record)
+    notes = [*record.notes, *([f"Confidence gate, {gate}."] if gate else [])]
+    if not notes:
+        return Html()
+    return join([element("h2", "To know when reading this"), element("ul", *(element("li", note) for note in notes))])
+
+
+def _equity(record: RunRecord) -> Html:
+    if not record.equity:
+        return Html()
+    picture = inline_picture(equity_picture(record), "equity", "Equity over the run and drawdown below it")
+    return join([element("h2", "Equity and drawdown"), picture])
+
+
+def _still_open(record: RunRecord) -> Html:
+    trips = [trip for trip in record.trips if trip.is_open]
+    if not trips:
+        return Html()
+    words = [element("li", protection_words(trip)) for trip in trips]
+    return join([element("h2", "Still open"), element("ul", *words)])
+
+
+def _symbols(record: RunRecord) -> Html:
+    traded: dict[str, int] = {}
+    for trip in record.trips:
+        traded[trip.symbol] = traded.get(trip.symbol, 0) + 1
+    if not traded:
+        return Html()
+    chosen = sorted(sorted(traded, key=lambda symbol: (-traded[symbol], symbol))[:MOST_PICTURES])
+    pictures = [
+        inline_picture(trip_picture(record, symbol), f"s{i}", f"{symbol}: price with entries, stops, targets and exits")
+        for i, symbol in enumerate(chosen)
+    ]
+    left_out = len(traded) - len(chosen)
+    more = (
+        [element("p", f"Shown are the {MOST_PICTURES} symbols with most trips; {left_out} more were traded.")] if left_out else []
+    )
+    return join([element("h2", "Trips on their prices"), *more, *pictures])
+
+
+def _trips(record: RunRecord, figures: RunStatistics) -> Html:
+    head = element("h2", "Trips")
+    if not record.trips:
+        return join([head, element("p", "No trade was made in this period.")])
+    trips = sorted(record.trips, key=lambda trip: (trip.entry_at, trip.symbol))
+    heads = ("Symbol", "Shares", "Entered", "Entry $", "Stop $", "Target $", "Exited", "Exit $", "Reason", "P&L", "Confidence")
+    rows = table(
+        heads, [_trip_row(trip, record.gate_threshold) for trip in trips[:MOST_TRIPS]], numeric=frozenset({1, 3, 4, 5, 7, 9, 10})
+    )
+    cut = [element("p", f"The first {MOST_TRIPS:,} of {len(trips):,}.")] if len(trips) > MOST_TRIPS else []
+    gate = "" if record.gate_threshold is None else f" Below means below the {record.gate_threshold:g} gate."
+    line = f"{exits_line(figures.trips, len(figures.gapped_stops))}. Times are New York's; P&L is after fees.{gate}"
+    return join([head, element("p", line), *cut, rows])
+
+
+def _trip_row(trip: Trip, threshold: float | None) -> Sequence[str]:
+    reason = f"{exit_words(trip.exit_reason)}{', gapped' if trip.gapped else ''}"
+    return (
+        element("b", trip.symbol),
+        f"{trip.shares:,}",
+        clock(trip.entry_at),
+        price(trip.entry_price),
+        price(trip.stop_price),
+        price(trip.target_price),
+        clock(trip.exit_at) if trip.exit_at else "",
+        price(trip.exit_price) if trip.exit_price is not None else "",
+        reason,
+        _gain(trip.pnl_usd),
+        _confidence(trip.confidence, threshold),
+    )
+
+
+def _gain(pnl_usd: float | None) -> str:
+    if pnl_usd is None:
+        return ""
+    return element("span", dollars(pnl_usd, signed=True), class_="down" if pnl_usd < 0 else "up")
+
+
+def _confidence(confidence: float | None, threshold: float | None) -> str:
+    if confidence is None:
+        return ""
+    below = threshold is not None and confidence < threshold
+    return element("span", f"{confidence:.2f}{' below' if below else ''}", class_="quiet" if below else "")
+
+
+def _gaps(stops: Sequence[GappedStop]) -> Html:
+    if not stops:
+        return Html()
+    rows = [
+        (
+            element("b", s.symbol),
+            clock(s.at),
+            f"{s.shares:,}",
+            price(s.stop_price),
+            price(s.fill_price),
+            dollars(s.beyond_stop_usd),
+        )
+        for s in stops
+    ]
+    heads = ("Symbol", "Filled", "Shares", "Stop $", "Fill $", "Beyond the stop")
+    return join([element("h2", "Stops that gapped"), element("p", GAPS_EXPLAINED), table(heads, rows, frozenset({2, 3, 4, 5}))])
+
+
+def _refusals(refusals: Sequence[Refusal], figures: RunStatistics) -> Html:
+    head = element("h2", "Refused trades")
+    if not refusals:
+        return join([head, element("p", "None.")])
+    rows = []
+    for reason, number in figures.refusals.items():
+        examples = [refusal for refusal in refusals if refusal.reason == reason][:MOST_EXAMPLES]
+        lines = [element("div", f"{clock(one.at)} {one.symbol}: {one.text}", class_="w") for one in examples]
+        rows.append((element("b", reason), f"{number:,}", join(lines)))
+    return join(
+        [
+            head,
+            element("p", f"{count(len(refusals), 'refusal')}, with the first of each kind."),
+            table(("Reason", "Count", "First"), rows, frozenset({1})),
+        ]
+    )

@@ -1,0 +1,160 @@
+"""A Lumibot backtest without network, files or noise: any Lumibot Strategy over a source of daily bars."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from lumibot.entities import Data
+from lumibot.strategies import Strategy
+
+from desk.brokers.backtesting import Costs, DeskBacktestingBroker
+from desk.data.daily_feed import DailyFeed, lumibot_data
+from desk.data.source import Source
+from desk.domain.errors import ConfigurationError
+from desk.domain.records import EquityPoint
+
+__all__ = ["BacktestOutcome", "Costs", "run_backtest"]
+
+Progress = Callable[[date, float], None]
+PROGRESS_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class BacktestOutcome:
+    """What a run left behind.
+
+    `result` is Lumibot's analysis (cagr, volatility, sharpe, max_drawdown, romad, total_return). `trade_events` is its log of
+    order events, one row each. `equity` has the start and then one point a session, valued at the session's close.
+    """
+
+    result: dict[str, Any]
+    strategy: Strategy
+    trade_events: pd.DataFrame
+    equity: tuple[EquityPoint, ...]
+
+
+def run_backtest(
+    strategy_class: type[Strategy],
+    source: Source,
+    symbols: Iterable[str],
+    start: date,
+    end: date,
+    *,
+    budget_usd: float = 100_000.0,
+    costs: Costs | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    feed: type[Any] = DailyFeed,
+    risk_free_rate: float = 0.0,
+    prescreen: bool = True,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> BacktestOutcome:
+    """Run `strategy_class` on sessions from `start` to `end`, both included.
+
+    `progress(session, fraction)` is called at most twenty times a second by the clock `monotonic`, and once at the end.
+    Raises ConfigurationError for dates or symbols that the source does not have, and whatever the strategy raises.
+    """
+    if end < start:
+        raise ConfigurationError(f"backtest ends {end} before it starts {start}; swap them")
+    data = lumibot_data(source, symbols, start, end)
+    data_source = _data_source(feed, data, start, end)
+    meter = None if progress is None else _Meter(progress, start, end, monotonic)
+    broker = DeskBacktestingBroker(data_source, costs=costs, prescreen=prescreen, on_clock=meter)
+    broker.market = "NYSE"  # the calendar that the bars were stamped with
+    with _quiet():
+        strategy = _strategy(strategy_class, broker, budget_usd, dict(parameters or {}), risk_free_rate)
+        # Prices are adjusted (desk.data.source), so there are no splits to look for twice a day.
+        strategy._update_positions_with_splits = None
+        executor = strategy._executor
+        # Lumibot works out whether New York trades round the clock from a calendar of holidays: a tenth of a second a run.
+        executor._market_type_cache[broker.market] = False
+        # In this thread, not as a Trader does in another one: an interrupt ends the run, and its signal handler stays away.
+        executor.run()
+        if executor.exception is not None:
+            raise executor.exception
+    if meter is not None:
+        meter.finish()
+    return BacktestOutcome(executor.result, strategy, _trade_events(broker), _equity(strategy, budget_usd, end))
+
+
+def _data_source(feed: type[Any], data: list[Data], start: date, end: date) -> Any:
+    return feed(
+        # Lumibot takes a minute off the end, which keeps the last day in and the next one out.
+        datetime_start=datetime.combine(start, datetime.min.time()),
+        datetime_end=datetime.combine(end + timedelta(days=1), datetime.min.time()),
+        pandas_data=data,
+        show_progress_bar=False,
+        log_backtest_progress_to_file=False,
+    )
+
+
+def _strategy(cls: type[Strategy], broker: Any, budget_usd: float, parameters: dict[str, Any], risk_free_rate: float) -> Strategy:
+    return cls(
+        broker,
+        budget=budget_usd,
+        parameters=parameters,
+        # Lumibot would fetch both from Yahoo.
+        benchmark_asset=None,
+        risk_free_rate=risk_free_rate,
+        analyze_backtest=False,
+        should_backup_variables_to_database=False,
+        should_send_summary_to_discord=False,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Refused orders are logged as errors by Lumibot; a backtest tells them through events instead."""
+    logger = logging.getLogger("lumibot")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+class _Meter:
+    """Turns clock steps into progress calls."""
+
+    def __init__(self, progress: Progress, start: date, end: date, monotonic: Callable[[], float]) -> None:
+        self._progress, self._start, self._end, self._monotonic = progress, start, end, monotonic
+        self._days = max((end - start).days + 1, 1)
+        self._next = monotonic()
+
+    def __call__(self, now: datetime) -> None:
+        at = self._monotonic()
+        if at >= self._next:
+            self._next = at + PROGRESS_SECONDS
+            day = min(max(now.date(), self._start), self._end)
+            self._progress(day, (day - self._start).days / self._days)
+
+    def finish(self) -> None:
+        self._progress(self._end, 1.0)
+
+
+def _equity(strategy: Strategy, budget_usd: float, end: date) -> tuple[EquityPoint, ...]:
+    """One point a session, the last that Lumibot recorded on its date: after the close."""
+    # Lumibot may stand at the morning after the end when it takes its last note.
+    rows = [row for row in strategy._stats_list if row["datetime"].date() <= end]
+    if not rows:
+        return ()
+    by_day = {row["datetime"].date(): row for row in rows}
+    points = [EquityPoint(_utc(row["datetime"]), float(row["portfolio_value"]), float(row["cash"])) for row in by_day.values()]
+    return (EquityPoint(_utc(rows[0]["datetime"]), budget_usd, budget_usd), *points)
+
+
+def _trade_events(broker: DeskBacktestingBroker) -> pd.DataFrame:
+    log = broker._trade_event_log_df
+    return log if len(log.columns) else pd.DataFrame(columns=list(broker._trade_event_log_columns))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,250 @@
+"""The desk: owner of book and journal. It journals every step before it is sent and every word the broker says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from desk.core.book import with_event, with_refusal, with_step
+from desk.core.ports import Clock, DuplicateKey, Gateway, Journal
+from desk.core.protect import Stamp, cover, protect, stale_entries
+from desk.core.rebalance import rebalance
+from desk.core.reconcile import breaks
+from desk.core.review import Limits, Situation, review
+from desk.domain.breaks import Break
+from desk.domain.decisions import Approved, Denied, Mode, Target
+from desk.domain.journal import (
+    Acknowledged,
+    BreakFound,
+    BrokerRefusal,
+    ForeignOrder,
+    IterationDone,
+    ModeChanged,
+    Row,
+    RowValue,
+    RunStarted,
+)
+from desk.domain.market import Market
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Step
+from desk.domain.trades import Account, Book
+from desk.runtime.desk_thread import InlineRunner, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Outcome of one iteration: what was sent and what was refused; `news` are the rows journaled since the one before."""
+
+    steps: tuple[Step, ...]
+    denied: tuple[Denied, ...]
+    breaks: tuple[Break, ...] = ()
+    news: tuple[RowValue, ...] = ()
+
+
+class Desk:
+    """Implements `desk.core.ports.Door`. Public methods may be called from any thread."""
+
+    def __init__(self, journal: Journal, clock: Clock, limits: Limits) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._limits = limits
+        self._news: list[RowValue] = []
+        self._runner: Runner = InlineRunner()
+        self._gateway: Gateway | None = None
+        self._book = Book()
+        self._steps: dict[str, Step] = {}
+        self._mode = Mode.ACTIVE
+        self._foreign: dict[str, int] = {}
+        self._suspects: frozenset[str] = frozenset()
+        self._iterations = 0
+
+    # ---- wiring ------------------------------------------------------------------------------------------------------
+
+    def work_in(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def send_through(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def book(self) -> Book:
+        return self._runner.call(lambda: self._book)
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @property
+    def iterations(self) -> int:
+        return self._iterations
+
+    def close(self) -> None:
+        """Finish what was handed to the desk and stop its thread."""
+        self._runner.close()
+
+    def drain(self) -> None:
+        """Return when everything handed to the desk so far is done."""
+        self._runner.call(lambda: None)
+
+    # ---- recovery ----------------------------------------------------------------------------------------------------
+
+    def recover(self) -> Book:
+        """Rebuild the book from the journal. Starting afresh is the same with an empty journal."""
+        return self._runner.call(self._recover)
+
+    def _recover(self) -> Book:
+        for row in self._journal.rows():
+            self._replay(row)
+        return self._book
+
+    def _replay(self, row: Row) -> None:
+        value = row.value
+        if isinstance(value, OrderEvent):
+            self._book = with_event(self._book, value)
+        elif isinstance(value, BrokerRefusal) and value.key in self._steps:
+            self._book = with_refusal(self._book, self._steps[value.key])
+        elif isinstance(value, ModeChanged):
+            self._mode = value.mode
+        elif isinstance(value, IterationDone):
+            self._iterations = value.number
+        elif isinstance(value, RunStarted) and not value.resumed:
+            self._foreign = dict(value.foreign)
+        elif isinstance(value, Step):
+            self._steps[value.key] = value
+            self._book = with_step(self._book, value, row.at)
+
+    # ---- one iteration -------------------------------------------------------------------------------------------------
+
+    def decide(self, market: Market, account: Account, targets: Sequence[Target]) -> Decided:
+        """Take `targets` down the corridor: rebalance, review, protect, journal, send."""
+        return self._runner.call(lambda: self._decide(market, account, targets))
+
+    def _decide(self, market: Market, account: Account, targets: Sequence[Target]) -> Decided:
+        found = self._reconciled(account)
+        news, self._news = tuple(self._news), []
+        stamp = Stamp(self._journal.nonce, market.now)
+        self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
+        intents = rebalance(targets, self._book, account.equity_usd, market)
+        situation = Situation(self._book, account, self._limits, self._mode, market.session)
+        verdicts = review(intents, situation)
+        planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._book, stamp)
+        denied = [verdict for verdict in (*verdicts, *planned) if isinstance(verdict, Denied)]
+        self._write(denied, market.now)
+        steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
+        return Decided(tuple(steps), tuple(denied), found, news)
+
+    def finish_iteration(self, session: date, account: Account) -> None:
+        """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
+        self._runner.call(lambda: self._finish(session, account))
+
+    def _finish(self, session: date, account: Account) -> None:
+        self._iterations += 1
+        done = IterationDone(self._iterations, session, account.equity_usd, account.cash_usd, len(self._book.shares()))
+        self._write([done], self._clock.now())
+
+    def _execute(self, steps: Sequence[Step], at: datetime) -> list[Step]:
+        """Journal all steps in one write, then send them. A step that was journaled before is not sent again."""
+        fresh = [step for step in steps if not self._journal.has_step(step.key)]
+        if not fresh:
+            return []
+        try:
+            self._write(fresh, at)
+        except DuplicateKey:
+            return []
+        for step in fresh:
+            self._steps[step.key] = step
+            self._book = with_step(self._book, step, at)
+        for step in fresh:
+            if self._gateway is None:
+                raise RuntimeError("the desk has no gateway to a broker")
+            self._gateway.send(step)
+        return fresh
+
+    def _write(self, values: Sequence[RowValue], at: datetime) -> None:
+        if not values:
+            return
+        self._journal.append([Row(at, value) for value in values])
+        self._news.extend(values)
+
+    # ---- reconciliation --------------------------------------------------------------------------------------------------
+
+    def start(self, started: RunStarted, account: Account) -> tuple[Break, ...]:
+        """Journal the start of a run. Returns breaks between a recovered book and the broker."""
+        return self._runner.call(lambda: self._start(started, account))
+
+    def _start(self, started: RunStarted, account: Account) -> tuple[Break, ...]:
+        if not started.resumed:
+            self._foreign = {symbol: shares for symbol, shares in account.shares.items() if shares}
+            started = replace(started, foreign=self._foreign)
+        self._write([started], self._clock.now())
+        found = breaks(self._book, account.shares, self._foreign)
+        self._write([BreakFound(each) for each in found], self._clock.now())
+        return found
+
+    def _reconciled(self, account: Account) -> tuple[Break, ...]:
+        """Breaks seen twice in a row. A single look can fall between a fill and its event."""
+        found = breaks(self._book, account.shares, self._foreign)
+        lasting = tuple(each for each in found if each.symbol in self._suspects)
+        self._suspects = frozenset(each.symbol for each in found)
+        if lasting and self._mode is Mode.ACTIVE:
+            self._write([BreakFound(each) for each in lasting], self._clock.now())
+            self._set_mode(Mode.HALTED, "; ".join(str(each) for each in lasting))
+        return lasting
+
+    def halt(self, reason: str) -> None:
+        """Open nothing from now on; protection and exits go on."""
+        self._runner.call(lambda: self._set_mode(Mode.HALTED, reason))
+
+    def loosen(self, mode: Mode, reason: str) -> None:
+        """A person's word that the desk may do more again; nothing in the desk itself calls this."""
+        self._runner.call(lambda: self._set_mode(mode, reason))
+
+    def _set_mode(self, mode: Mode, reason: str) -> None:
+        if mode is self._mode:
+            return
+        self._mode = mode
+        self._write([ModeChanged(mode, reason)], self._clock.now())
+
+    def record(self, value: RowValue) -> None:
+        self._runner.call(lambda: self._write([value], self._clock.now()))
+
+    # ---- the door ----------------------------------------------------------------------------------------------------------
+
+    def step(self, key: str) -> Step | None:
+        return self._steps.get(key)
+
+    def foreign(self, symbol: str, text: str) -> str:
+        return self._runner.call(lambda: self._foreign_order(symbol, text))
+
+    def _foreign_order(self, symbol: str, text: str) -> str:
+        now = self._clock.now()
+        key = f"{self._journal.nonce}-{now:%Y%m%dT%H%M%S%f}-{symbol}-foreign"
+        self._write([ForeignOrder(key, symbol, text)], now)
+        return key
+
+    def acknowledged(self, ack: Acknowledged) -> None:
+        self._runner.post(lambda: self._write([ack], self._clock.now()))
+
+    def refused(self, refusal: BrokerRefusal) -> None:
+        self._runner.post(lambda: self._refused(refusal))
+
+    def _refused(self, refusal: BrokerRefusal) -> None:
+        self._write([refusal], self._clock.now())
+        step = self._steps.get(refusal.key)
+        if step is not None:
+            self._book = with_refusal(self._book, step)
+            self._execute(cover(self._book), self._clock.now())
+
+    def order_event(self, event: OrderEvent) -> None:
+        self._runner.post(lambda: self._order_event(event))
+
+    def trouble(self, text: str) -> None:
+        self._runner.post(lambda: self._set_mode(Mode.HALTED, text))
+
+    def _order_event(self, event: OrderEvent) -> None:
+        self._write([event], event.at)
+        self._book = with_event(self._book, event)
+        self._execute(cover(self._book), self._clock.now())

@@ -1,0 +1,107 @@
+"""A desk strategy under Lumibot's backtester: the same corridor as live, with another feed, broker and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from desk.brokers.backtest_gateway import BacktestGateway
+from desk.core.ports import Journal
+from desk.data.history_feed import HistoryFeed
+from desk.data.source import Source
+from desk.domain.records import RunRecord
+from desk.journal.memory import MemoryJournal
+from desk.runtime.account import LumibotAccountFeed
+from desk.runtime.backtest import BacktestOutcome, Costs, run_backtest
+from desk.runtime.build import limits_of, plain
+from desk.runtime.corridor import Corridor
+from desk.runtime.desk import Desk
+from desk.runtime.record import Counts, RunFacts, counts, run_record
+from desk.runtime.strategy import DeskStrategy, Surroundings
+from desk.settings.behaviour import Behaviour
+
+# A backtest's order ids never leave the process, so they need no nonce of chance: the same run gives the same journal.
+NONCE = "backtest"
+
+
+@dataclass(frozen=True)
+class DeskBacktest:
+    """Result of one backtest: the run as a record, its counters, and what Lumibot made of it."""
+
+    record: RunRecord
+    counts: Counts
+    outcome: BacktestOutcome
+    journal: Journal
+
+
+class _BrokerClock:
+    """The backtesting broker's simulated time, known once Lumibot has built it."""
+
+    def __init__(self) -> None:
+        self.broker: Any = None
+
+    def now(self) -> datetime:
+        moment: datetime = self.broker.datetime
+        return moment.astimezone(UTC)
+
+
+def backtest_desk(
+    strategy_class: type[DeskStrategy],
+    behaviour: Behaviour,
+    source: Source,
+    symbols: Iterable[str],
+    start: date,
+    end: date,
+    *,
+    name: str,
+    **options: Any,
+) -> DeskBacktest:
+    """Run `strategy_class` on the sessions from `start` to `end` with the behaviour's costs.
+
+    `options` (budget_usd, progress and more) go to `run_backtest`. Raises ConfigurationError as that does, and whatever the
+    strategy raises.
+    """
+    universe = tuple(symbols)
+    histories = {symbol: source.bars(symbol) for symbol in universe}
+    journal = MemoryJournal(NONCE)
+    clock = _BrokerClock()
+    desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"))
+
+    def corridor_for(strategy: DeskStrategy) -> Corridor:
+        clock.broker = strategy.broker
+        desk.send_through(BacktestGateway(strategy.broker, strategy, desk))
+        feed = HistoryFeed(histories, lambda: strategy.broker.datetime)
+        return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, watch=lambda iteration: None)
+
+    bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), Surroundings(history=histories))
+    costs = Costs(behaviour.fee_bps, behaviour.slippage_bps)
+    outcome = run_backtest(bound, source, universe, start, end, costs=costs, **options)
+    rows = tuple(journal.rows())
+    record = run_record(rows, desk.book, source, _facts(name, behaviour, source, universe))
+    # Iterations see the equity at the opening; the record shows it at the close, after the day's exits.
+    record = replace(record, equity=outcome.equity, costs_usd=_costs_usd(outcome))
+    return DeskBacktest(record, counts(rows), outcome, journal)
+
+
+def _facts(name: str, behaviour: Behaviour, source: Source, universe: tuple[str, ...]) -> RunFacts:
+    return RunFacts(
+        strategy=name,
+        broker="backtest",
+        source_label=source.label,
+        seed=None,
+        gate_threshold=behaviour.confidence_threshold,
+        gate_enforced=behaviour.confidence_gate == "enforce",
+        fee_bps=behaviour.fee_bps,
+        notes=source.notes_on(universe),
+    )
+
+
+def _costs_usd(outcome: BacktestOutcome) -> float:
+    """Fees and slippage in dollars. The gap from yesterday's close to the opening is the market's doing, not a cost."""
+    events = outcome.trade_events
+    if events.empty:
+        return 0.0
+    fills = events[events["status"] == "fill"]
+    return float(fills["trade_cost"].astype(float).sum() + fills["trade_slippage"].astype(float).sum())

@@ -1,0 +1,196 @@
+"""A run on the built-in exchange: recorded sessions through Lumibot, alpaca-py and a real server on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from threading import Event
+from typing import Any
+
+from lumibot.strategies import Strategy
+
+from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.alpaca_gateway import AlpacaGateway
+from desk.brokers.dry_run import DryRunGateway
+from desk.brokers.endpoint import Endpoint
+from desk.core.ports import Gateway, Journal
+from desk.data import calendars
+from desk.data.calendars import Session
+from desk.data.source import Source
+from desk.domain.errors import ConfigurationError, ReconciliationBreak
+from desk.domain.journal import IterationDone, RunStarted, RunStopped
+from desk.exchange.config import ExchangeConfig
+from desk.exchange.process import ExchangeProcess
+from desk.runtime.account import broker_account
+from desk.runtime.adoption import adopt
+from desk.runtime.build import Cast, connect, host, open_desk
+from desk.runtime.clock import VirtualClock, stopwatch
+from desk.runtime.corridor import Iteration
+from desk.runtime.desk import Desk
+from desk.runtime.record import RunFacts, counts, run_record
+from desk.runtime.replay import ReplayExecutor
+from desk.runtime.request import RunRequest
+from desk.runtime.result import RunResult
+from desk.runtime.run_folder import RunFolder
+from desk.runtime.signals import stop_on_signals
+from desk.runtime.stage import Stage
+
+
+@dataclass
+class ExchangeRun:
+    """One run on the exchange. Fill in the listeners, then call `run` once."""
+
+    request: RunRequest
+    strategy_class: type[Strategy]
+    source: Source
+    folder: RunFolder
+    on_address: Callable[[str], None] = lambda url: None
+    show: Callable[[str], None] = lambda text: None
+    on_iteration: Callable[[Iteration], None] = lambda iteration: None
+    stop: Event = field(default_factory=Event)
+
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that this run replays. Raises ConfigurationError when the data has none of them."""
+        start = self.request.start
+        days = [day for day in self.source.sessions() if start is None or day >= start]
+        if not days:
+            first, last = self.source.sessions()[0], self.source.sessions()[-1]
+            raise ConfigurationError(f"--start {start}: the data runs from {first} to {last}; give a date in between")
+        wanted = self.request.sessions or len(days)
+        # Without a start the last sessions are played: those before them are the history that indicators need.
+        chosen = days[-wanted:] if start is None else days[:wanted]
+        return tuple(session for day in chosen if (session := calendars.session_on(day)) is not None)
+
+    def run(self) -> RunResult:
+        """Play the sessions. Raises DeskError for what a person has to mend; a stop by signal is no error."""
+        began = stopwatch()
+        sessions = self.sessions()
+        with ExitStack() as stack:
+            exchange = stack.enter_context(ExchangeProcess(self._exchange_config(sessions[0].day), self.folder.exchange_log))
+            self.on_address(exchange.url)
+            clock = VirtualClock(_moment(exchange.admin.status()["now"]))
+            desk, journal = open_desk(self.request, self.folder.journal, clock)
+            stack.callback(journal.close)
+            stack.callback(desk.close)
+            cast = self._cast(desk, exchange, clock)
+            broker = connect(cast)
+            stack.callback(broker.close)
+            stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
+            resume_at = _last_iteration(journal)
+            error = self._play(cast, broker, stage, sessions, resume_at)
+            report = exchange.admin.report()
+            return self._result(desk, journal, report, stopwatch() - began, error)
+
+    def _play(
+        self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], resume_at: datetime | None
+    ) -> BaseException | None:
+        left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
+        strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, resume_at, self.request.once))
+        if resume_at is not None:
+            adopt(cast.desk, broker, strategy)
+        self._check(cast.desk, broker, resumed=resume_at is not None)
+        executor = strategy._executor
+        with stop_on_signals(self.stop):
+            executor.start()
+            while executor.is_alive():
+                executor.join(0.2)
+        if self.stop.is_set():
+            strategy.on_abrupt_closing()
+        cast.desk.record(RunStopped("stopped by a signal" if self.stop.is_set() else "end of the sessions", cast.desk.iterations))
+        return executor.exception
+
+    def _check(self, desk: Desk, broker: DeskAlpaca, resumed: bool) -> None:
+        request = self.request
+        options = {"sessions": request.sessions, "start": str(request.start), "speed": request.speed}
+        started = RunStarted(request.strategy, "exchange", self.source.name, request.seed, resumed, options=options)
+        found = desk.start(started, broker_account(broker.api))
+        if found:
+            told = "; ".join(str(each) for each in found)
+            raise ReconciliationBreak(
+                f"nothing was traded: {told}. Somebody else traded in this account, or a file of the run was changed; "
+                "mend the account and resume, or start a new run"
+            )
+
+    def _exchange_config(self, first: date) -> ExchangeConfig:
+        request = self.request
+        return ExchangeConfig(
+            source="bundled" if request.data is None else str(request.data),
+            start=first,
+            seed=request.seed,
+            port=request.port,
+            state_file=self.folder.exchange_state,
+            access_log=self.folder.access_log,
+        )
+
+    def _cast(self, desk: Desk, exchange: ExchangeProcess, clock: VirtualClock) -> Cast:
+        endpoint = Endpoint(
+            exchange.api_key,
+            exchange.api_secret,
+            is_paper=True,
+            trading_url=exchange.url,
+            data_url=exchange.url,
+            stream_url=exchange.stream_url,
+        )
+        return Cast(
+            self.strategy_class,
+            self.request,
+            desk,
+            endpoint,
+            clock,
+            self.universe(),
+            self.folder.models,
+            self.on_iteration,
+            self._gateway,
+        )
+
+    def _gateway(self, broker: DeskAlpaca, strategy: Strategy) -> Gateway:
+        return DryRunGateway(broker.door, self.show) if self.request.dry_run else AlpacaGateway(broker, strategy)
+
+    def universe(self) -> tuple[str, ...]:
+        """Symbols to trade: the settings', as far as the source has them; all of a directory when nobody chose."""
+        settings = self.request.settings
+        if self.request.data is not None and "universe.exchange" not in settings.sources:
+            return self.source.symbols
+        there = tuple(symbol for symbol in settings.behaviour.universe.exchange if symbol in self.source.daily)
+        if not there:
+            raise ConfigurationError(
+                f"universe.exchange {', '.join(settings.behaviour.universe.exchange)}: the data has none of these; "
+                f"it has {', '.join(self.source.symbols[:10])}"
+            )
+        return there
+
+    def _result(
+        self, desk: Desk, journal: Journal, report: dict[str, Any], seconds: float, error: BaseException | None
+    ) -> RunResult:
+        rows = tuple(journal.rows())
+        behaviour = self.request.settings.behaviour
+        facts = RunFacts(
+            strategy=self.request.strategy,
+            broker="exchange",
+            source_label=self.source.label,
+            seed=self.request.seed,
+            gate_threshold=behaviour.confidence_threshold,
+            gate_enforced=self.request.gate_enforced,
+            unprotected_share_seconds=float(report["unprotected_share_seconds"]),
+            notes=(*self.request.notes, *self.source.notes_on(self.universe())),
+        )
+        record = run_record(rows, desk.book, self.source, facts)
+        return RunResult(record, counts(rows), desk.mode, desk.book, self.stop.is_set(), seconds, error)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _last_iteration(journal: Journal) -> datetime | None:
+    """When the last finished iteration was, None in a fresh journal."""
+    last: datetime | None = None
+    for row in journal.rows():
+        if isinstance(row.value, IterationDone):
+            last = row.at
+        elif isinstance(row.value, RunStarted) and last is None:
+            # A run that was stopped before its first iteration goes on at the beginning, but it goes on.
+            last = row.at - timedelta(seconds=1)
+    return last

@@ -1,0 +1,165 @@
+"""The journal of a run, told as a RunRecord."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from desk.core.costs import shortfall
+from desk.data.source import Source
+from desk.domain.decisions import Denied, Reason
+from desk.domain.journal import BreakFound, BrokerRefusal, IterationDone, Row
+from desk.domain.market import DailyBars
+from desk.domain.orders import GroupRole, OrderEvent
+from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
+from desk.domain.steps import Submit
+from desk.domain.trades import Book, Trade
+
+NEW_YORK = ZoneInfo("America/New_York")
+OPENING = time(9, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a record needs that no journal row holds."""
+
+    strategy: str
+    broker: str
+    source_label: str
+    seed: int | None
+    gate_threshold: float | None
+    gate_enforced: bool
+    fee_bps: float = 0.0
+    unprotected_share_seconds: float = math.nan
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counters of a run, as `--json` gives them."""
+
+    orders_submitted: int
+    orders_rejected: int
+    orders_rejected_unexplained: int
+    fills: int
+    reconciliation_breaks: int
+
+
+def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: RunFacts) -> RunRecord:
+    """Put the record together from journal `rows` and the `book` that they fold into."""
+    done = [(row.at, row.value) for row in rows if isinstance(row.value, IterationDone)]
+    sessions = sorted({value.session for _, value in done})
+    trades = [trade for trade in (*book.closed, *book.open.values()) if trade.entered]
+    return RunRecord(
+        strategy=facts.strategy,
+        broker=facts.broker,
+        source=facts.source_label,
+        seed=facts.seed,
+        first_session=sessions[0] if sessions else None,
+        last_session=sessions[-1] if sessions else None,
+        sessions=len(sessions),
+        iterations=len(done),
+        equity=tuple(EquityPoint(at, value.equity_usd, value.cash_usd) for at, value in done),
+        trips=tuple(_trip(trade, facts) for trade in sorted(trades, key=lambda trade: trade.entered_at or trade.decided_at)),
+        refusals=tuple(_refusals(rows)),
+        daily=_daily(source, {trade.symbol for trade in trades}, sessions),
+        gate_threshold=facts.gate_threshold,
+        gate_refusals=gate_refusals(rows, facts.gate_threshold),
+        gate_enforced=facts.gate_enforced,
+        unprotected_share_seconds=facts.unprotected_share_seconds,
+        entries=sum(isinstance(row.value, Submit) and row.value.covers is None for row in rows),
+        costs_usd=sum(shortfall(trade, trade.decided_price, facts.fee_bps).total_usd for trade in trades),
+        notes=facts.notes,
+    )
+
+
+def counts(rows: Iterable[Row]) -> Counts:
+    values = [row.value for row in rows]
+    refused = [value for value in values if isinstance(value, BrokerRefusal)]
+    return Counts(
+        orders_submitted=sum(isinstance(value, Submit) for value in values),
+        orders_rejected=len(refused),
+        orders_rejected_unexplained=sum(not value.explained for value in refused),
+        fills=sum(isinstance(value, OrderEvent) and value.fill is not None for value in values),
+        reconciliation_breaks=sum(isinstance(value, BreakFound) and not value.repaired for value in values),
+    )
+
+
+def gate_refusals(rows: Iterable[Row], threshold: float | None) -> int:
+    """Entries below the gate's threshold: refused when it is enforced, sent all the same when it only reports.
+
+    A refusal counts once a symbol and session: an hourly strategy asks again every hour.
+    """
+    if threshold is None:
+        return 0
+    kept = list(rows)
+    denied = ((row.at.date(), row.value) for row in kept if isinstance(row.value, Denied))
+    refused = {(day, value.symbol) for day, value in denied if value.reason is Reason.LOW_CONFIDENCE}
+    entries = (row.value for row in kept if isinstance(row.value, Submit) and row.value.covers is None)
+    return len(refused) + sum(entry.intent.confidence is not None and entry.intent.confidence < threshold for entry in entries)
+
+
+def _trip(trade: Trade, facts: RunFacts) -> Trip:
+    closed = trade.shares == 0 and trade.exited_at is not None
+    stop = float(trade.spec.stop_loss or 0)
+    exit_price = float(trade.exit_price) if closed and trade.exit_price is not None else None
+    fees_usd = float(trade.entry_value + trade.exit_value) * facts.fee_bps / 10_000
+    return Trip(
+        symbol=trade.symbol,
+        shares=trade.entered,
+        entry_at=trade.entered_at or trade.decided_at,
+        entry_price=float(trade.entry_price or 0),
+        stop_price=stop,
+        target_price=float(trade.spec.take_profit or 0),
+        confidence=trade.confidence,
+        exit_at=trade.exited_at if closed else None,
+        exit_price=exit_price,
+        exit_reason=_exit_reason(trade) if closed else None,
+        pnl_usd=float(trade.exit_value - trade.entry_value) - fees_usd if closed else None,
+        is_protected=trade.is_protected,
+        gapped=closed and _is_gapped(trade),
+    )
+
+
+def _is_gapped(trade: Trade) -> bool:
+    """Whether the market opened below the stop: the stop then sells at the opening price, whatever that is."""
+    if trade.exit_role is not GroupRole.STOP_LOSS or trade.exited_at is None or trade.exit_price is None:
+        return False
+    at_opening = trade.exited_at.astimezone(NEW_YORK).time().replace(second=0, microsecond=0) == OPENING
+    return at_opening and trade.spec.stop_loss is not None and trade.exit_price < trade.spec.stop_loss
+
+
+def _exit_reason(trade: Trade) -> str:
+    if trade.exit_role is GroupRole.STOP_LOSS:
+        return "stop"
+    return "time" if trade.exit_requested else "target"
+
+
+def _refusals(rows: Sequence[Row]) -> Iterable[Refusal]:
+    """Each denial once a session: an hourly strategy asks again every hour."""
+    seen: set[tuple[date, str, str]] = set()
+    for row in rows:
+        value = row.value
+        if isinstance(value, Denied):
+            mark = (row.at.date(), value.symbol, value.reason.value)
+            if mark not in seen:
+                seen.add(mark)
+                yield Refusal(row.at, value.symbol, value.reason.value, value.text)
+
+
+def _daily(source: Source | None, symbols: set[str], sessions: Sequence[date]) -> Mapping[str, DailyBars]:
+    if source is None or not sessions:
+        return {}
+    return {
+        symbol: _between(source.bars(symbol), sessions[0], sessions[-1]) for symbol in sorted(symbols) if symbol in source.daily
+    }
+
+
+def _between(bars: DailyBars, first: date, last: date) -> DailyBars:
+    chosen = [place for place, day in enumerate(bars.sessions) if first <= day <= last]
+    columns: dict[str, Any] = {name: getattr(bars, name)[chosen] for name in ("open", "high", "low", "close", "volume")}
+    return DailyBars(tuple(bars.sessions[place] for place in chosen), **columns)

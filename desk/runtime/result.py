@@ -1,0 +1,23 @@
+"""What a run left behind, wherever it traded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from desk.domain.decisions import Mode
+from desk.domain.records import RunRecord
+from desk.domain.trades import Book
+from desk.runtime.record import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished or stopped run. `error` is what ended it early, None when it ran to its end or was asked to stop."""
+
+    record: RunRecord
+    counts: Counts
+    mode: Mode
+    book: Book
+    stopped: bool
+    wall_seconds: float
+    error: BaseException | None = None

@@ -1,0 +1,94 @@
+"""One folder a run: journal, exchange state, models, logs, report. `--resume` is given such a folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from desk.domain.errors import ConfigurationError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """What makes a run the same run when it is resumed."""
+
+    strategy: str
+    broker: str
+    source: str
+    start: str | None
+    sessions: int | None
+    seed: int | None
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.db"
+
+    @property
+    def exchange_state(self) -> Path:
+        return self.path / "exchange-state.json"
+
+    @property
+    def exchange_log(self) -> Path:
+        return self.path / "exchange.log"
+
+    @property
+    def access_log(self) -> Path:
+        return self.path / "access.log"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def identity_file(self) -> Path:
+        return self.path / "run.json"
+
+
+def create(runs: Path, name: str, identity: RunIdentity) -> RunFolder:
+    """Make a new folder `name` under `runs`; a number is added when the name is taken.
+
+    Raises ConfigurationError when it cannot be written.
+    """
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        path = _free(runs, name)
+        path.mkdir()
+        folder = RunFolder(path)
+        folder.identity_file.write_text(json.dumps(asdict(identity), indent=2) + "\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write a run folder under {runs} ({error.strerror or error}); no order is sent without a journal: "
+            "make the folder writable or choose another with --runs DIR"
+        ) from error
+    return folder
+
+
+def _free(runs: Path, name: str) -> Path:
+    candidates = (runs / (name if number == 1 else f"{name}-{number}") for number in range(1, 10_000))
+    return next(path for path in candidates if not path.exists())
+
+
+def reopen(path: Path, strategy: str | None, broker: str | None) -> tuple[RunFolder, RunIdentity]:
+    """The folder of an earlier run. Raises UsageError when it is none, or belongs to another strategy or broker."""
+    folder = RunFolder(path)
+    if not folder.identity_file.is_file():
+        raise UsageError(f"--resume {path}: there is no run in this folder (run.json is missing); give a folder under runs/")
+    try:
+        identity = RunIdentity(**json.loads(folder.identity_file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"--resume {path}: run.json cannot be read ({error}); restore it or start a new run") from error
+    for name, asked, was in (("--strategy", strategy, identity.strategy), ("--broker", broker, identity.broker)):
+        if asked is not None and asked != was:
+            raise UsageError(f"--resume {path}: this run trades {was}, not {asked}; leave {name} out or give {was}")
+    return folder, identity

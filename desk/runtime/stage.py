@@ -1,0 +1,92 @@
+"""The stage of a replay: the exchange's clock, and the barrier that lets it move only when everybody has finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
+
+from desk.brokers.alpaca import DeskAlpaca
+from desk.domain.errors import BrokerUnreachable
+from desk.exchange.admin_client import AdminClient
+from desk.runtime.clock import VirtualClock, stopwatch, wait_seconds
+from desk.runtime.desk import Desk
+
+# Longer than any hiccup of a loaded machine, short enough that a lost event is noticed while somebody still watches.
+SETTLE_TIMEOUT_SECONDS = 30.0
+# Wall-clock length of one slice when a replay runs at a stated speed.
+SLICE_SECONDS = 0.05
+
+
+class Stage:
+    """Moves virtual time. `speed` is virtual seconds a wall-clock second, None for as fast as it goes."""
+
+    def __init__(self, admin: AdminClient, clock: VirtualClock, desk: Desk, stop: Event, speed: float | None = None) -> None:
+        self._admin = admin
+        self._clock = clock
+        self._desk = desk
+        self._stop = stop
+        self._speed = speed
+        self._broker: DeskAlpaca | None = None
+        self._emitted = 0
+        self._sent = 0
+        self._process_queue: Callable[[], Any] = lambda: None
+
+    def attach(self, broker: DeskAlpaca) -> None:
+        """Wait until the broker's stream listens, then count events from there."""
+        self._broker = broker
+        deadline = stopwatch() + SETTLE_TIMEOUT_SECONDS
+        while not (broker.is_stream_running() and self._admin.status()["listeners"] > 0):
+            if stopwatch() > deadline:
+                raise BrokerUnreachable(
+                    "the exchange's trade-update stream did not come up; see exchange.log in the run's folder"
+                )
+            wait_seconds(0.01)
+        self._emitted = int(self._admin.status()["events_emitted"])
+        broker.start_counting_at(self._emitted)
+
+    def on_settle(self, process_queue: Callable[[], Any]) -> None:
+        self._process_queue = process_queue
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def move_to(self, moment: datetime) -> None:
+        """Advance to `moment`, settling after every instant at which the exchange had news. Returns early when stopped."""
+        while not self.is_stopped and self._clock.now() < moment:
+            advanced = self._admin.advance(self._slice_end(moment))
+            self._clock.move_to(advanced.now)
+            self._emitted = advanced.events_emitted
+            self.settle()
+
+    def _slice_end(self, moment: datetime) -> datetime:
+        if self._speed is None:
+            return moment
+        wait_seconds(SLICE_SECONDS)
+        return min(moment, self._clock.now() + timedelta(seconds=self._speed * SLICE_SECONDS))
+
+    def settle(self) -> None:
+        """Return when every order is sent, every event emitted so far is dealt with, and every callback has run.
+
+        Raises BrokerUnreachable when an event is missing: a replay that goes on without it would not be repeatable.
+        """
+        broker = self._broker
+        if broker is None:
+            return
+        while True:
+            broker._orders_queue.join()
+            sent = broker.sent
+            if sent != self._sent:
+                # The clock stands still, so only what was sent since the last look can have made news.
+                self._sent, self._emitted = sent, int(self._admin.status()["events_emitted"])
+            if not broker.wait_handled(self._emitted, SETTLE_TIMEOUT_SECONDS):
+                raise BrokerUnreachable(f"only part of the exchange's {self._emitted} trade updates arrived: the stream was lost")
+            self._desk.drain()
+            self._process_queue()
+            if broker._orders_queue.unfinished_tasks == 0 and broker.sent == self._sent:
+                return

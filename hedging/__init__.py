@@ -1,0 +1,1 @@
+"""Market sentiment to hedge targets: pure calculators over the domain's nouns."""

@@ -1,0 +1,1 @@
+"""Option contracts, prices and spreads: pure calculators over the domain's nouns."""

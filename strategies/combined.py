@@ -1,0 +1,137 @@
+"""Combined: buy what the RSI calls oversold and the meta-model trusts, with a stop and a target at the broker from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from desk.domain.decisions import Direction, FixedExit, Shares, Signal, Target, Weight
+from desk.domain.market import Market
+from desk.domain.trades import Book, Trade
+from desk.indicators.rsi import RsiState
+from desk.model.gate import ConfidenceGate
+from desk.model.parameters import MetaParameters
+from desk.model.store import ModelStore
+from desk.runtime.strategy import DeskStrategy
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@dataclass(frozen=True)
+class CombinedParameters:
+    """Settings of the same names fill these; see docs/settings.md."""
+
+    rsi_length: int = field(default=14, metadata={"doc": "daily bars in the RSI"})
+    oversold_rsi: float = field(default=30.0, metadata={"doc": "RSI at or below which a name is bought"})
+    stop_loss_fraction: float = field(default=0.05, metadata={"doc": "distance of the stop below the entry limit"})
+    take_profit_fraction: float = field(default=0.15, metadata={"doc": "distance of the target above the entry limit"})
+    time_barrier_sessions: int = field(default=10, metadata={"doc": "sessions after which a position is left at the market"})
+    max_position_fraction: float = field(default=0.15, metadata={"doc": "share of the portfolio in one position"})
+    confidence_threshold: float = field(default=0.6, metadata={"doc": "smallest confidence that passes an entry"})
+    fee_bps: float = field(default=1.0, metadata={"doc": "fees on each fill that the model's labels assume"})
+    slippage_bps: float = field(default=5.0, metadata={"doc": "slippage on each fill that the model's labels assume"})
+
+    def exit_rule(self) -> FixedExit:
+        return FixedExit(self.stop_loss_fraction, self.take_profit_fraction)
+
+    def meta(self) -> MetaParameters:
+        """The trade that the meta-model judges: the very one that is placed."""
+        return MetaParameters(
+            oversold_rsi=self.oversold_rsi,
+            rsi_length=self.rsi_length,
+            stop_loss_fraction=self.stop_loss_fraction,
+            take_profit_fraction=self.take_profit_fraction,
+            time_barrier_sessions=self.time_barrier_sessions,
+            cost_bps=2 * (self.fee_bps + self.slippage_bps),
+            threshold=self.confidence_threshold,
+        )
+
+
+class Combined(DeskStrategy):
+    """Buys oversold stocks that the meta-model trusts; target +15 %, stop -5 %, out after ten sessions."""
+
+    Parameters: ClassVar[type] = CombinedParameters
+
+    def prepare(self) -> None:
+        self.rules: CombinedParameters = self.settings if isinstance(self.settings, CombinedParameters) else CombinedParameters()
+        folder = self.surroundings.model_folder
+        # Inverse funds would teach the model the mirror image of the market, so only the universe trains it.
+        self.gate = ConfidenceGate(self.rules.meta(), ModelStore(folder) if folder else None, self.corridor.universe)
+        self.rsi = RsiBySymbol(self.rules.rsi_length)
+        if self.surroundings.history is not None:
+            self.gate.precompute(self.surroundings.history)
+
+    def signals(self, market: Market, book: Book) -> Sequence[Signal]:
+        leaving = [leave for trade in book.open.values() if (leave := overdue(trade, market, self.rules.time_barrier_sessions))]
+        levels = self.rsi.levels(market)
+        buying = [
+            Signal(symbol, Direction.LONG, f"RSI {level:.1f}", self.gate.confidence(symbol, market))
+            for symbol, level in oversold(levels, self.rules.oversold_rsi)
+            if not book.trades_of(symbol)
+        ]
+        return [*leaving, *buying]
+
+    def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
+        return [target_for(signal, self.rules) for signal in signals]
+
+
+def oversold(levels: Mapping[str, float], threshold: float) -> list[tuple[str, float]]:
+    """Symbols whose RSI is at or below `threshold`, the lowest first: cash may not suffice for all."""
+    low = [(symbol, level) for symbol, level in levels.items() if level <= threshold]
+    return sorted(low, key=lambda pair: (pair[1], pair[0]))
+
+
+def overdue(trade: Trade, market: Market, time_barrier_sessions: int) -> Signal | None:
+    """A signal to leave when a trade has been held for `time_barrier_sessions` completed sessions, its entry's included."""
+    if trade.shares == 0 or trade.entered_at is None or trade.symbol not in market.bars:
+        return None
+    entry_day = trade.entered_at.astimezone(NEW_YORK).date()
+    sessions = market.bars[trade.symbol].sessions
+    held = sum(1 for day in reversed(sessions[-time_barrier_sessions - 1 :]) if day >= entry_day)
+    if held < time_barrier_sessions:
+        return None
+    return Signal(trade.symbol, Direction.FLAT, f"held for {time_barrier_sessions} sessions")
+
+
+def target_for(signal: Signal, rules: CombinedParameters) -> Target:
+    """The position that a signal asks for: the largest allowed, or none."""
+    if signal.direction is Direction.FLAT:
+        return Target(signal.symbol, Shares(0), rules.exit_rule(), signal.reason)
+    amount = Weight(rules.max_position_fraction)
+    return Target(signal.symbol, amount, rules.exit_rule(), signal.reason, signal.confidence)
+
+
+class RsiBySymbol:
+    """RSI of each symbol's daily closes with the current price, where there is one, as the last value.
+
+    Wilder's smoothing is carried from session to session, so a look costs one step a symbol however long the history is.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._states: dict[str, tuple[int, RsiState]] = {}
+
+    def levels(self, market: Market) -> dict[str, float]:
+        """RSI by symbol; symbols with too little history are left out."""
+        found: dict[str, float] = {}
+        for symbol in market.bars:
+            state = self._state(symbol, market)
+            quote = market.quotes.get(symbol)
+            level = state.value if quote is None else state.with_last(quote.last)
+            if level is not None and state.value is not None:
+                found[symbol] = level
+        return found
+
+    def _state(self, symbol: str, market: Market) -> RsiState:
+        close = market.bars[symbol].close
+        count, state = self._states.get(symbol, (0, None))
+        # A last close other than the one carried means that the past was rescaled (a split): begin again.
+        if state is None or len(close) < count or state.last_close != close[count - 1]:
+            state = RsiState.from_closes(close, self._length)
+        else:
+            for price in close[count:]:
+                state = state.pushed(float(price))
+        self._states[symbol] = (len(close), state)
+        return state

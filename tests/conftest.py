@@ -1,0 +1,18 @@
+"""What every test shares: no account in reach, and property tests that search the same examples on every build server."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+from desk.settings.credentials import NAMES
+
+# A person's own keys must not reach a test, nor a command that a test starts. Set to nothing they also hide those of a .env file.
+for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"))} | set(NAMES):
+    os.environ[_name] = ""
+
+# Deadlines judge the machine, not the code. A build repeats the same search; a person's machine goes on searching.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeat", settings.get_profile("search"), derandomize=True, database=None, print_blob=True)
+settings.load_profile("repeat" if os.environ.get("CI") else "search")

@@ -1,0 +1,232 @@
+"""The desk against a small venue that behaves as Alpaca does, through whatever days hypothesis can think of.
+
+At every moment a second desk over the same journal must have the same book, the venue must hold what the book says, and no
+share may be without a live exit for any other reason than those that are written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from desk.core.protect import MAX_COVERS
+from desk.core.review import Limits
+from desk.domain.decisions import FixedExit, Mode, Shares, Target, Weight
+from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.domain.market import DailyBars, Market
+from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
+from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.trades import Account
+from desk.journal.memory import MemoryJournal
+from desk.runtime.clock import VirtualClock
+from desk.runtime.desk import Desk
+
+START = datetime(2024, 1, 3, 15, tzinfo=UTC)
+SYMBOLS = ("AAA", "BBB", "CCC")
+RULE = FixedExit(0.05, 0.15)
+ENTRY, TARGET, STOP = GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS
+S = OrderStatus
+
+
+@dataclass
+class Group:
+    """One order group at the venue: shares still to buy, shares that its exits guard, and whether it is over."""
+
+    spec: OrderSpec
+    to_buy: int
+    guarded: int = 0
+    is_over: bool = False
+
+    @property
+    def exits_awake(self) -> bool:
+        return not self.is_over and self.to_buy == 0 and self.guarded > 0
+
+
+@dataclass
+class Venue:
+    """Implements `desk.core.ports.Gateway`: takes what is journaled, and tells the desk what happens to it."""
+
+    desk: Desk
+    journal: MemoryJournal
+    clock: VirtualClock
+    groups: dict[str, Group] = field(default_factory=dict)
+    shares: dict[str, int] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    refuses: int = 0
+    executions: int = 0
+
+    def send(self, step: Step) -> None:
+        assert self.journal.has_step(step.key), "sent before it was journaled"
+        assert step.key not in self.sent, "sent twice"
+        self.sent.append(step.key)
+        if self.refuses:
+            self.refuses -= 1
+            self.desk.refused(BrokerRefusal(step.key, 422, 42210000, "not today"))
+        elif isinstance(step, Submit):
+            self._take(step.spec)
+        elif isinstance(step, Cancel):
+            self._asked_to_cancel(step)
+        else:
+            self._moved(step)
+
+    def _take(self, spec: OrderSpec) -> None:
+        oco = spec.order_class is OrderClass.OCO
+        if oco:
+            assert self.shares.get(spec.symbol, 0) - self.reserved(spec.symbol) >= spec.quantity, "sells more than is free"
+        self.groups[spec.key] = Group(spec, 0 if oco else spec.quantity, spec.quantity if oco else 0)
+        self.desk.acknowledged(Acknowledged(spec.key, {}))
+        self.say(spec.key, TARGET if oco else ENTRY, S.WORKING)
+
+    def reserved(self, symbol: str) -> int:
+        return sum(group.guarded for group in self.groups.values() if group.spec.symbol == symbol and group.exits_awake)
+
+    def _asked_to_cancel(self, step: Cancel) -> None:
+        group = self.groups.get(step.of_key)
+        if group is None or group.is_over or not group.to_buy:
+            self.desk.refused(BrokerRefusal(step.key, 422, 42210000, 'order is already in "filled" state'))
+
+    def _moved(self, step: Replace) -> None:
+        group = self.groups.get(step.of_key)
+        if group is None or not group.exits_awake:
+            self.desk.refused(BrokerRefusal(step.key, 422, 42210000, "order is not open"))
+        else:
+            assert group.spec.stop_loss is not None and step.limit_price > group.spec.stop_loss
+
+    def say(self, key: str, role: GroupRole, status: OrderStatus, shares: int = 0) -> None:
+        fill = None
+        if shares:
+            self.executions += 1
+            spec, side = self.groups[key].spec, Side.BUY if role is ENTRY else Side.SELL
+            held = self.shares.get(spec.symbol, 0)
+            self.shares[spec.symbol] = held + (shares if side is Side.BUY else -shares)
+            fill = Fill(f"x{self.executions}", key, spec.symbol, side, shares, Decimal(100), self.clock.now(), role)
+        self.desk.order_event(OrderEvent(key, role, status, self.clock.now(), "b", fill))
+
+    def buying(self) -> list[str]:
+        return sorted(key for key, group in self.groups.items() if group.to_buy and not group.is_over)
+
+    def guarding(self) -> list[str]:
+        return sorted(key for key, group in self.groups.items() if group.exits_awake)
+
+
+class DeskAndVenue(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = VirtualClock(START)
+        self.journal = MemoryJournal("f00d")
+        self.desk = Desk(self.journal, self.clock, Limits(0.15))
+        self.venue = Venue(self.desk, self.journal, self.clock)
+        self.desk.send_through(self.venue)
+
+    # ---- what may happen -------------------------------------------------------------------------------------------
+
+    @rule(
+        wanted=st.dictionaries(st.sampled_from(SYMBOLS), st.booleans()),
+        close=st.sampled_from([80.0, 94.0, 95.3, 100.0, 118.0]),
+        hours=st.sampled_from([0, 1, 24]),
+    )
+    def iterates(self, wanted: dict[str, bool], close: float, hours: int) -> None:
+        self.clock.move_to(self.clock.now() + timedelta(hours=hours))
+        targets = [Target(s, Weight(0.1) if on else Shares(0), RULE, "test") for s, on in sorted(wanted.items())]
+        account = Account(100_000.0, 100_000.0, {s: n for s, n in self.venue.shares.items() if n})
+        decided = self.desk.decide(self._market(close), account, targets)
+        assert decided.breaks == ()
+        self.desk.finish_iteration(self.clock.now().date(), account)
+
+    def _market(self, close: float) -> Market:
+        column, now = np.array([close]), self.clock.now()
+        bars = DailyBars((date(2024, 1, 2),), column, column, column, column, column)
+        return Market(now, now.date(), dict.fromkeys(SYMBOLS, bars))
+
+    @precondition(lambda self: self.venue.buying())
+    @rule(data=st.data())
+    def buys(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(self.venue.buying()))
+        group = self.venue.groups[key]
+        shares = data.draw(st.sampled_from([group.to_buy, max(group.to_buy // 2, 1)]))
+        group.to_buy -= shares
+        group.guarded += shares
+        self.venue.say(key, ENTRY, S.PARTIALLY_FILLED if group.to_buy else S.FILLED, shares)
+        if not group.to_buy:
+            self.venue.say(key, TARGET, S.WORKING)
+
+    @precondition(lambda self: self.venue.buying())
+    @rule(data=st.data(), news=st.sampled_from([S.CANCELED, S.EXPIRED, S.CANCELED]))
+    def gives_up_buying(self, data: st.DataObject, news: OrderStatus) -> None:
+        key = data.draw(st.sampled_from(self.venue.buying()))
+        self.venue.groups[key].is_over = True
+        self.venue.say(key, ENTRY, news)
+
+    @precondition(lambda self: self.venue.guarding())
+    @rule(data=st.data(), role=st.sampled_from([TARGET, STOP]))
+    def sells(self, data: st.DataObject, role: GroupRole) -> None:
+        key = data.draw(st.sampled_from(self.venue.guarding()))
+        group = self.venue.groups[key]
+        shares = data.draw(st.sampled_from([group.guarded, max(group.guarded // 2, 1)])) if role is TARGET else group.guarded
+        if role is STOP:
+            self.venue.say(key, TARGET, S.REPLACED)
+        group.guarded -= shares
+        self.venue.say(key, role, S.PARTIALLY_FILLED if group.guarded else S.FILLED, shares)
+        if not group.guarded:
+            self.venue.say(key, STOP if role is TARGET else TARGET, S.CANCELED)
+
+    @precondition(lambda self: self.venue.guarding())
+    @rule(data=st.data(), roles=st.permutations([TARGET, STOP]))
+    def somebody_cancels_the_exits(self, data: st.DataObject, roles: list[GroupRole]) -> None:
+        key = data.draw(st.sampled_from(self.venue.guarding()))
+        self.venue.groups[key].is_over = True
+        for role in roles:
+            self.venue.say(key, role, S.CANCELED)
+
+    @rule(count=st.integers(1, 2))
+    def refuses_what_comes_next(self, count: int) -> None:
+        self.venue.refuses = count
+
+    @rule(data=st.data())
+    def tells_something_again(self, data: st.DataObject) -> None:
+        fills = [row.value for row in self.journal.rows() if isinstance(row.value, OrderEvent) and row.value.fill is not None]
+        if fills:
+            self.desk.order_event(data.draw(st.sampled_from(fills)))
+
+    # ---- what must stay true ---------------------------------------------------------------------------------------
+
+    @invariant()
+    def a_desk_that_recovers_has_the_same_book(self) -> None:
+        again = Desk(self.journal, self.clock, Limits(0.15))
+        assert again.recover() == self.desk.book
+        assert again.iterations == self.desk.iterations
+
+    @invariant()
+    def the_venue_holds_what_the_book_says(self) -> None:
+        assert self.desk.book.shares() == {symbol: count for symbol, count in self.venue.shares.items() if count}
+        assert self.desk.mode is Mode.ACTIVE
+
+    @invariant()
+    def everything_sent_is_journaled_once(self) -> None:
+        assert len(set(self.venue.sent)) == len(self.venue.sent)
+        assert all(self.journal.has_step(key) for key in self.venue.sent)
+
+    @invariant()
+    def every_share_is_guarded_being_bought_or_given_up_on(self) -> None:
+        for trade in self.desk.book.open.values():
+            group = self.venue.groups.get(trade.exits_key)
+            guarded = group is not None and group.exits_awake and group.guarded == trade.shares
+            if trade.shares and not trade.is_entry_working and len(trade.covers) < MAX_COVERS:
+                assert guarded, f"{trade.shares} {trade.symbol} are bare"
+            if trade.is_protected and trade.shares:
+                assert guarded, f"{trade.symbol} is called protected and is not"
+
+    @invariant()
+    def no_trade_is_over_that_still_holds(self) -> None:
+        assert all(trade.shares == 0 and trade.entry_status in TERMINAL for trade in self.desk.book.closed)
+        assert all(trade.shares >= 0 for trade in self.desk.book.open.values())
+
+
+DeskAndVenue.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
+TestDeskAndVenue = DeskAndVenue.TestCase

@@ -1,0 +1,89 @@
+"""Run folders: made under a free number, reopened only as what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from desk.domain.errors import ConfigurationError, UsageError
+from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
+
+IDENTITY = RunIdentity("combined", "exchange", "bundled", "2008-09-02", 60, 7, "config/showcase.yaml")
+
+
+def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
+    names = [create(tmp_path / "runs", "combined-exchange", IDENTITY).path.name for _ in range(3)]
+    assert names == ["combined-exchange", "combined-exchange-2", "combined-exchange-3"]
+
+
+def test_a_number_that_became_free_is_used_again(tmp_path: Path) -> None:
+    folders = [create(tmp_path, "run", IDENTITY) for _ in range(3)]
+    folders[1].identity_file.unlink()
+    folders[1].path.rmdir()
+    assert create(tmp_path, "run", IDENTITY).path.name == "run-2"
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    assert create(tmp_path, "run", IDENTITY).path.name == "run-2"
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_run_is_reopened_as_what_it_was(tmp_path: Path) -> None:
+    folder = create(tmp_path, "run", IDENTITY)
+    assert reopen(folder.path, None, None) == (folder, IDENTITY)
+    assert reopen(folder.path, "combined", "exchange") == (folder, IDENTITY)
+
+
+def test_everything_of_a_run_is_in_its_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    logs = {folder.log, folder.exchange_log, folder.access_log}
+    places = {*logs, folder.journal, folder.exchange_state, folder.models, folder.identity_file}
+    assert len(places) == 7
+    assert {place.parent for place in places} == {tmp_path}
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("not a folder")
+    with pytest.raises(ConfigurationError, match="no order is sent without a journal") as error:
+        create(tmp_path / "runs", "run", IDENTITY)
+    assert str(tmp_path / "runs") in str(error.value) and "--runs DIR" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nothing-here", "a-file"])
+def test_resuming_something_that_is_no_run_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a-file").write_text("x")
+    with pytest.raises(UsageError, match=r"there is no run in this folder.*give a folder under runs/"):
+        reopen(tmp_path / name, None, None)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "broker", "fix"),
+    [
+        ("hedged", None, "trades combined, not hedged; leave --strategy out or give combined"),
+        (None, "alpaca", "trades exchange, not alpaca; leave --broker out or give exchange"),
+        ("combined", "alpaca", "leave --broker out"),
+    ],
+)
+def test_a_run_is_not_resumed_as_another(tmp_path: Path, strategy: str | None, broker: str | None, fix: str) -> None:
+    folder = create(tmp_path, "run", IDENTITY)
+    with pytest.raises(UsageError, match=fix):
+        reopen(folder.path, strategy, broker)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", json.dumps({"strategy": "combined"}), json.dumps({"colour": "red"})])
+def test_a_broken_identity_is_told_and_not_guessed(tmp_path: Path, text: str) -> None:
+    folder = create(tmp_path, "run", IDENTITY)
+    folder.identity_file.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"run\.json cannot be read.*restore it or start a new run"):
+        reopen(folder.path, None, None)
+
+
+def test_runs_from_before_a_field_was_added_can_be_resumed(tmp_path: Path) -> None:
+    folder = create(tmp_path, "run", IDENTITY)
+    known = json.loads(folder.identity_file.read_text())
+    del known["config"]
+    folder.identity_file.write_text(json.dumps(known))
+    assert reopen(folder.path, None, None)[1].config is None
