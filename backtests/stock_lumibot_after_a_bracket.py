@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Condition, Event
+from threading import Event
 from typing import Any
 
 import desk  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
@@ -35,6 +35,7 @@ from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.alpaca_clients import stock_data_client, trading_client
 from desk.brokers.alpaca_market import DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
+from desk.brokers.update_counter import UpdateCounter
 from desk.core.ports import Clock
 from desk.core.review import Limits
 from desk.data.calendars import Session, sessions
@@ -102,19 +103,16 @@ class PatientReplay(ReplayExecutor):
 class CountingStream(TradingStream):
     """alpaca-py's own stream, pointed at the exchange, that counts the updates its owner has finished with."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, updates: UpdateCounter) -> None:
         super().__init__(endpoint.api_key, endpoint.api_secret, paper=True, url_override=endpoint.stream_url or "")
-        self.handled = 0
-        self.changed = Condition()
+        self.updates = updates
 
     def subscribe_trade_updates(self, handler: Callable[[Any], Awaitable[Any]]) -> None:
         async def counted(update: Any) -> None:
             try:
                 await handler(update)
             finally:
-                with self.changed:
-                    self.handled += 1
-                    self.changed.notify_all()
+                self.updates.add()
 
         super().subscribe_trade_updates(counted)
 
@@ -130,6 +128,7 @@ class StockAlpaca(Alpaca):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self.sent = 0
+        self.updates = UpdateCounter()
         config = {"API_KEY": endpoint.api_key, "API_SECRET": endpoint.api_secret, "PAPER": True}
         data = AlpacaData(config, delay=0, stock_client=stock_data_client(endpoint))
         super().__init__(config, data_source=data, connect_stream=True, start_orders_thread=True)
@@ -140,7 +139,7 @@ class StockAlpaca(Alpaca):
         return trading_client(self._endpoint)
 
     def _get_stream_object(self) -> Any:
-        return CountingStream(self._endpoint)
+        return CountingStream(self._endpoint, self.updates)
 
     # ---- what a stage asks of a broker ---------------------------------------------------------------------------------
 
@@ -152,14 +151,6 @@ class StockAlpaca(Alpaca):
 
     def is_stream_running(self) -> bool:
         return bool(self.stream._running)
-
-    def start_counting_at(self, count: int) -> None:
-        with self.stream.changed:
-            self.stream.handled = count
-
-    def wait_handled(self, count: int, timeout_seconds: float) -> bool:
-        with self.stream.changed:
-            return bool(self.stream.changed.wait_for(lambda: self.stream.handled >= count, timeout_seconds))
 
     def close(self) -> None:
         self.stream.stop()
@@ -204,6 +195,7 @@ def play(name: str, connect: Connect, chosen: Sequence[Session], folder: Path) -
         strategy_class = hosted(BuysOnce, lambda strategy: PatientReplay(strategy, stage, chosen))
         strategy = strategy_class(broker=broker, name="buys-once", **QUIET_ARGUMENTS)
         executor: Any = strategy._executor
+        stage.attach(broker)
         executor.start()
         executor.join()
         if executor.exception is not None:

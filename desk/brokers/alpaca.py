@@ -11,14 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from threading import Condition
 from typing import Any
 
 from alpaca.common.exceptions import APIError
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetOrderByIdRequest, GetOrdersRequest, ReplaceOrderRequest
 from lumibot.brokers import Alpaca
-from lumibot.entities import Asset, Order
+from lumibot.entities import Order
 from requests import RequestException
 
 from desk.brokers.alpaca_clients import trading_client, trading_stream
@@ -35,13 +34,17 @@ from desk.brokers.alpaca_orders import (
 )
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.lumibot_news import STATUS_WORDS, tell_lumibot
-from desk.brokers.lumibot_orders import key_of, member_order, spec_of
+from desk.brokers.lumibot_orders import key_of, member_order, plain_order, spec_of
 from desk.brokers.order_ids import Member, OrderIds
+from desk.brokers.update_counter import UpdateCounter
 from desk.core.ports import Clock, Door
+from desk.domain.errors import Refused
 from desk.domain.journal import Acknowledged, BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.steps import Cancel, Replace, Submit
 
+# When to look for an order that was sent without an answer.
+LOOKUP_AFTER_SECONDS = (0.5, 1.5, 3.0)
 SIBLING = {GroupRole.TAKE_PROFIT: GroupRole.STOP_LOSS, GroupRole.STOP_LOSS: GroupRole.TAKE_PROFIT}
 
 
@@ -56,9 +59,8 @@ class DeskAlpaca(Alpaca):
         self._market_hours = market_hours
         self._ids = OrderIds()
         self._groups: dict[str, Order] = {}
-        self._handled = 0
         self._sent = 0
-        self._handled_changed = Condition()
+        self.updates = UpdateCounter()
         config = {"API_KEY": endpoint.api_key, "API_SECRET": endpoint.api_secret, "PAPER": endpoint.is_paper}
         super().__init__(config, data_source=data_source, connect_stream=True, start_orders_thread=True)
 
@@ -134,13 +136,19 @@ class DeskAlpaca(Alpaca):
             self._sent += 1
             if isinstance(step, Cancel):
                 self._cancel(broker_id)
+                self.door.acknowledged(Acknowledged(step.key, {role.value: broker_id}))
                 return
             answer = self.api.replace_order_by_id(broker_id, ReplaceOrderRequest(limit_price=float(step.limit_price)))
+            self.door.acknowledged(Acknowledged(step.key, {role.value: str(answer.id)}))
             self._rename(broker_id, str(answer.id))
         except APIError as error:
             self.door.refused(refusal_of(step.key, error))
         except (RequestException, LookupError) as error:
             self.door.refused(BrokerRefusal(step.key, None, None, f"{type(error).__name__}: {error}", explained=True))
+        except Exception as error:
+            # Lumibot's order thread would log it and go on; then nobody would ask again.
+            self.door.refused(BrokerRefusal(step.key, None, None, f"{type(error).__name__}: {error}"))
+            self.door.trouble(f"{step.key} could not be carried out: {error!r}")
 
     def _living_id(self, key: str, role: GroupRole) -> str:
         for candidate in (role, GroupRole.TAKE_PROFIT):
@@ -149,13 +157,29 @@ class DeskAlpaca(Alpaca):
                 return broker_id
         raise LookupError(f"no order at the broker is known as {role} of {key}")
 
-    def send_change(self, step: Replace | Cancel) -> None:
-        """Queue a price change or a cancel behind the orders that were decided before it."""
-        self._orders_queue.put([step])
+    def send(self, item: Order | Replace | Cancel) -> None:
+        """Queue an order, a price change or a cancel behind what was decided before it."""
+        self._orders_queue.put([item])
 
     def cancel_order(self, order: Order) -> None:
-        """Lumibot's cancel: it follows an order whose id the broker has changed."""
+        """Lumibot's cancel, for orders that did not come through the corridor; it is journaled first."""
+        self._journal_foreign(order, "cancel")
         self._cancel(order.identifier)
+
+    def cancel_orders(self, orders: Any) -> None:
+        for order in list(orders):
+            self.cancel_order(order)
+
+    def _modify_order(self, order: Order, limit_price: float | None = None, stop_price: float | None = None) -> None:
+        # Moving an exit past the journal would leave the desk believing in a stop that is somewhere else.
+        self._journal_foreign(order, f"change to limit {limit_price}, stop {stop_price}")
+        super()._modify_order(order, limit_price, stop_price)
+
+    def _journal_foreign(self, order: Order, what: str) -> None:
+        member = self._ids.member(order.identifier)
+        if member is not None and self.door.step(member[0]) is not None:
+            raise Refused(f"{what} of {order}: the desk's own orders change through its corridor alone; say it in targets()")
+        self.door.foreign(str(order.asset.symbol), f"{what} of {order}")
 
     def _cancel(self, broker_id: str) -> None:
         self.api.cancel_order_by_id(broker_id)
@@ -201,17 +225,23 @@ class DeskAlpaca(Alpaca):
         self._process_trade_event(order, self.ERROR_ORDER, error=error)
 
     def _unknown(self, order: Order, spec: OrderSpec, error: Exception) -> None:
-        """No answer came. Look the order up under its own id: adopt it, or know that it never arrived."""
-        try:
-            self._register(spec, self.api.get_order_by_client_id(spec.key))
-        except APIError as lookup:
-            if lookup.status_code == 404:
-                self._refused(
-                    order, BrokerRefusal(spec.key, None, None, f"never reached the broker: {error}", explained=True), error
-                )
+        """No answer came. Look the order up under its own id: adopt it, or know that it never arrived.
+
+        An order that is still on its way is not found at first, so one "not found" is no proof.
+        """
+        found_nothing = False
+        for seconds in LOOKUP_AFTER_SECONDS:
+            self._stop_event.wait(seconds)
+            try:
+                self._register(spec, self.api.get_order_by_client_id(spec.key))
                 return
-            self._lost(spec)
-        except RequestException:
+            except APIError as lookup:
+                found_nothing = lookup.status_code == 404
+            except RequestException:
+                found_nothing = False
+        if found_nothing:
+            self._refused(order, _never_reached(spec.key, str(error)), error)
+        else:
             self._lost(spec)
 
     def adopt(self, spec: OrderSpec, order: Order) -> list[FoundOrder]:
@@ -223,7 +253,7 @@ class DeskAlpaca(Alpaca):
         except APIError as error:
             if error.status_code != 404:
                 raise
-            self._refused(order, BrokerRefusal(spec.key, None, None, "never reached the broker", explained=True), error)
+            self._refused(order, _never_reached(spec.key, "the desk stopped before it was sent"), error)
             return []
         self._register(spec, response)
         first = GroupRole.TAKE_PROFIT if spec.order_class is OrderClass.OCO else GroupRole.ENTRY
@@ -246,7 +276,7 @@ class DeskAlpaca(Alpaca):
                 # alpaca-py would log and forget it; the desk must know that an event was lost.
                 self.door.trouble(f"a trade update of the broker could not be read: {error!r}")
             finally:
-                self._count_handled()
+                self.updates.add()
 
         self.stream.subscribe_trade_updates(on_message)
         self._stream_established()
@@ -256,25 +286,10 @@ class DeskAlpaca(Alpaca):
         """Whether the websocket is up and listening; Lumibot's own flag says so before the socket exists."""
         return bool(getattr(self.stream, "_running", False))
 
-    def _count_handled(self) -> None:
-        with self._handled_changed:
-            self._handled += 1
-            self._handled_changed.notify_all()
-
-    def wait_handled(self, count: int, timeout_seconds: float) -> bool:
-        """Wait until `count` updates in all have been dealt with; False when the time runs out first."""
-        with self._handled_changed:
-            return self._handled_changed.wait_for(lambda: self._handled >= count, timeout_seconds)
-
     @property
     def sent(self) -> int:
         """Messages that went to the broker and may have made news there."""
         return self._sent
-
-    def start_counting_at(self, count: int) -> None:
-        """Updates that the server counted before this connection was made."""
-        with self._handled_changed:
-            self._handled = count
 
     def _on_update(self, update: Update) -> None:
         if self._ids.member(update.order_id) is None and self._ids.park(update):
@@ -335,21 +350,8 @@ class DeskAlpaca(Alpaca):
 
     def _parse_broker_order(self, response: Any, strategy_name: str, strategy_object: Any = None) -> Order:
         """Any stock order as a simple Lumibot order: Lumibot cannot build a group's parent without its children."""
-        order = Order(
-            strategy_name,
-            Asset(response.symbol),
-            quantity=float(response.qty or 0),
-            side=response.side.value,
-            limit_price=_number(response.limit_price),
-            stop_price=_number(response.stop_price),
-            time_in_force=response.time_in_force.value,
-            order_type=response.type.value,
-            date_created=response.created_at,
-        )
-        order.set_identifier(str(response.id))
+        order = plain_order(response, strategy_name)
         order.status = STATUS_WORDS.get(STATUS[response.status.value], "new")
-        order.broker_create_date = response.created_at
-        order.update_raw(response)
         return order
 
     def close(self, timeout_seconds: float = 3.0) -> None:
@@ -367,15 +369,15 @@ class DeskAlpaca(Alpaca):
 MarketHours = Callable[[datetime], tuple[datetime, datetime] | None]
 
 
+def _never_reached(key: str, why: str) -> BrokerRefusal:
+    return BrokerRefusal(key, None, None, f"never reached the broker: {why}", explained=True, unsent=True)
+
+
 async def _hang_up(stream: Any) -> None:
     # alpaca-py looks at its stop flag only every five seconds; closing the socket wakes it at once.
     await stream.stop_ws()
     if stream._ws is not None:
         await stream._ws.close()
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def _fill(member: Member, update: Update) -> Fill:

@@ -17,7 +17,4 @@ class AlpacaGateway:
         self._strategy = strategy
 
     def send(self, step: Step) -> None:
-        if isinstance(step, Submit):
-            self._broker.submit_order(lumibot_order(step.spec, self._strategy))
-        else:
-            self._broker.send_change(step)
+        self._broker.send(lumibot_order(step.spec, self._strategy) if isinstance(step, Submit) else step)

@@ -156,17 +156,21 @@ class AlpacaMarketFeed:
 
 # A quote older than this says nothing about a price now; Alpaca keeps sending the last one of a halted stock.
 STALE_AFTER = timedelta(minutes=15)
+# Beyond this the quote is a placeholder, not a market; an order priced from it would pay whatever somebody asks.
+WIDEST_SPREAD_FRACTION = 0.05
 
 
 def _quote(quote: Any, trade: Any, now: datetime) -> Quote | str:
     if quote is None or trade is None:
         return "no quote"
     bid, ask, last = float(quote.bid_price), float(quote.ask_price), float(trade.price)
-    at = max(quote.timestamp, trade.timestamp)
+    at = min(quote.timestamp, trade.timestamp)
     if not all(np.isfinite(price) and price > 0 for price in (bid, ask, last)):
         return "a side of the quote is missing"
     if ask < bid:
         return "the quote is crossed"
+    if ask > bid * (1 + WIDEST_SPREAD_FRACTION):
+        return f"bid {bid:g} and ask {ask:g} are too far apart to price an order from"
     if now - at > STALE_AFTER:
         return f"the quote is from {at:%Y-%m-%d %H:%M} UTC"
     return Quote(min(at, now), bid, ask, last)

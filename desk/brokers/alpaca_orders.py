@@ -58,6 +58,9 @@ STATUS: Mapping[str, OrderStatus] = {
     "calculated": OrderStatus.WORKING,
     "suspended": OrderStatus.WORKING,
     "pending_replace": OrderStatus.WORKING,
+    "pending_review": OrderStatus.WORKING,
+    # The order rests until tomorrow; a GTC order works again then.
+    "done_for_day": OrderStatus.WORKING,
     "held": OrderStatus.HELD,
     "partially_filled": OrderStatus.PARTIALLY_FILLED,
     "pending_cancel": OrderStatus.PENDING_CANCEL,
@@ -65,11 +68,10 @@ STATUS: Mapping[str, OrderStatus] = {
     "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELED,
     "expired": OrderStatus.EXPIRED,
-    "done_for_day": OrderStatus.EXPIRED,
     "rejected": OrderStatus.REJECTED,
 }
 
-# Stream events that change what an order is; the rest (pending_*, calculated, order_*_rejected) only inform.
+# Stream events that change what an order is; the rest (pending_*, done_for_day, calculated) only inform.
 EVENT: Mapping[str, OrderStatus] = {
     "new": OrderStatus.WORKING,
     "accepted": OrderStatus.WORKING,
@@ -78,7 +80,6 @@ EVENT: Mapping[str, OrderStatus] = {
     "partial_fill": OrderStatus.PARTIALLY_FILLED,
     "canceled": OrderStatus.CANCELED,
     "expired": OrderStatus.EXPIRED,
-    "done_for_day": OrderStatus.EXPIRED,
     "rejected": OrderStatus.REJECTED,
     "replaced": OrderStatus.REPLACED,
 }

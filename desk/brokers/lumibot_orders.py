@@ -86,3 +86,22 @@ def spec_of(order: Order, key: str) -> OrderSpec:
 
 def _legal(price: float | None) -> Decimal | None:
     return None if price is None else legal_price(price)
+
+
+def plain_order(response: Any, strategy_name: str) -> Order:
+    """Any stock order of the broker as a simple Lumibot order: Lumibot cannot build a group's parent without its children."""
+    order = Order(
+        strategy_name,
+        Asset(response.symbol),
+        quantity=float(response.qty or 0),
+        side=response.side.value,
+        limit_price=None if response.limit_price is None else float(response.limit_price),
+        stop_price=None if response.stop_price is None else float(response.stop_price),
+        time_in_force=response.time_in_force.value,
+        order_type=response.type.value,
+        date_created=response.created_at,
+    )
+    order.set_identifier(str(response.id))
+    order.broker_create_date = response.created_at
+    order.update_raw(response)
+    return order

@@ -21,7 +21,7 @@ class OrderIds:
         self._lock = Lock()
         self._members: dict[str, Member] = {}
         self._current: dict[Member, str] = {}
-        self._parked: dict[str, list[Update]] = {}
+        self._parked: list[Update] = []
 
     def bind(self, broker_id: str, member: Member) -> None:
         """Say that `broker_id` is now `member`'s order; an older id of the member stays known for late events."""
@@ -47,11 +47,12 @@ class OrderIds:
         with self._lock:
             if update.order_id in self._members:
                 return False
-            self._parked.setdefault(update.order_id, []).append(update)
+            self._parked.append(update)
             return True
 
     def unpark(self) -> list[Update]:
         """Parked updates whose ids are known by now, in the order of their arrival."""
         with self._lock:
-            known = [broker_id for broker_id in self._parked if broker_id in self._members]
-            return [update for broker_id in known for update in self._parked.pop(broker_id)]
+            known = [update for update in self._parked if update.order_id in self._members]
+            self._parked = [update for update in self._parked if update.order_id not in self._members]
+            return known

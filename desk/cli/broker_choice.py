@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from desk.cli.trade_options import TradeOptions
+from desk.cli.trade_options import TradeOptions, check_alpaca
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.runtime.run_folder import reopen
 from desk.settings.load import Settings
@@ -12,17 +12,24 @@ from desk.settings.load import Settings
 
 def choose_broker(options: TradeOptions, settings: Settings) -> str:
     """Where to trade. Raises UsageError or ConfigurationError for live trading without all of its keys."""
-    if options.resume is not None and options.broker is None:
-        return reopen(options.resume, options.strategy, None)[1].broker
     credentials = settings.credentials
-    if options.broker == "exchange" or (options.broker is None and credentials is None and not options.live):
+    if _asked(options, has_keys=credentials is not None) == "exchange":
         return "exchange"
     if credentials is None:
         raise ConfigurationError(
             "--broker alpaca needs keys: set ALPACA_API_KEY and ALPACA_API_SECRET in the environment or in .env (.env.example)"
         )
     check_live(options, is_paper=credentials.is_paper)
+    check_alpaca(options)
     return "alpaca"
+
+
+def _asked(options: TradeOptions, *, has_keys: bool) -> str:
+    if options.broker is not None:
+        return options.broker
+    if options.resume is not None:
+        return reopen(options.resume, options.strategy, None)[1].broker
+    return "alpaca" if has_keys or options.live else "exchange"
 
 
 def config_of(resume: Path | None) -> Path | None:

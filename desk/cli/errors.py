@@ -20,6 +20,9 @@ def told_to_the_person() -> Iterator[None]:
     except DeskError as error:
         tell(error)
         raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        tell(DeskError("stopped before the run began; nothing was traded"))
+        raise SystemExit(1) from None
 
 
 def tell(error: DeskError) -> None:

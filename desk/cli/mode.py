@@ -23,7 +23,11 @@ def mode(
 ) -> None:
     """Show what the desk of a run may do, or change it. Stop the run first: one process writes a journal."""
     folder, _ = reopen(run, None, None)
-    journal = SqlJournal(folder.journal, "")
+    with folder.locked():
+        _show_or_change(SqlJournal(folder.journal, ""), run, wanted, reason)
+
+
+def _show_or_change(journal: SqlJournal, run: Path, wanted: Mode | None, reason: str) -> None:
     console = Console(highlight=False)
     changes = [(row.at, row.value) for row in journal.rows() if isinstance(row.value, ModeChanged)]
     if wanted is None:

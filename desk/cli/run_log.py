@@ -16,3 +16,6 @@ def log_to(path: Path) -> None:
     root.addHandler(handler)
     for name in ("lumibot", "alpaca"):
         logging.getLogger(name).handlers.clear()
+    # At a lower level these would write headers and the log-in message, keys included.
+    for name in ("websockets", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)

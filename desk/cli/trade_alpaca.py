@@ -10,7 +10,7 @@ from desk.brokers.endpoint import Endpoint
 from desk.cli.outcome import python, tell
 from desk.cli.run_log import log_to
 from desk.cli.trade_options import TradeOptions
-from desk.domain.errors import ConfigurationError
+from desk.domain.errors import ConfigurationError, UsageError
 from desk.report.console import RunConsole, print_banner
 from desk.runtime.alpaca_run import AlpacaRun, account_number, check_account
 from desk.runtime.plugins import load_strategy
@@ -62,12 +62,18 @@ def endpoint_of(settings: Settings) -> Endpoint:
 def _folder(options: TradeOptions, number: str) -> RunFolder:
     """One journal for one strategy in one account: a restart goes on with it, whether or not somebody says --resume."""
     if options.resume is not None:
-        return reopen(options.resume, options.strategy, "alpaca")[0]
+        folder, identity = reopen(options.resume, options.strategy, "alpaca")
+        if identity.account != number:
+            raise UsageError(
+                f"--resume {options.resume}: that run trades account {identity.account}, the keys belong to {number}; "
+                "set the keys of the run's account, or leave --resume out"
+            )
+        return folder
     name = f"{options.strategy}-alpaca-{number}"
     if (options.runs / name).exists():
         return reopen(options.runs / name, options.strategy, "alpaca")[0]
     load_strategy(options.strategy or "")
-    return create(options.runs, name, RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None))
+    return create(options.runs, name, RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number))
 
 
 def _banner(request: RunRequest, endpoint: Endpoint, number: str, folder: RunFolder) -> Sequence[str]:

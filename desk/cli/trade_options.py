@@ -90,12 +90,13 @@ def _check(options: TradeOptions) -> None:
     if options.account and not options.live:
         raise UsageError(f"--account {options.account} goes with --live; without --live nothing real is traded: leave it out")
     if options.broker == "alpaca":
-        _check_alpaca(options)
+        check_alpaca(options)
     if options.resume is not None and (options.start or options.sessions or options.seed is not None or options.data):
         raise UsageError("--resume goes on with the run as it was: leave --start, --sessions, --seed and --data out")
 
 
-def _check_alpaca(options: TradeOptions) -> None:
+def check_alpaca(options: TradeOptions) -> None:
+    """Raises UsageError for options that only the built-in exchange knows."""
     for name, given in (
         ("--sessions", options.sessions),
         ("--start", options.start),
@@ -103,7 +104,9 @@ def _check_alpaca(options: TradeOptions) -> None:
         ("--data", options.data),
     ):
         if given is not None:
-            raise UsageError(f"{name} is for the built-in exchange; Alpaca trades today's market: leave it out")
+            raise UsageError(
+                f"{name} is for the built-in exchange; Alpaca trades today's market: leave it out, or add --broker exchange"
+            )
 
 
 def _positive(text: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from desk.core.lifecycle import next_status
-from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderEvent, OrderStatus
+from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderClass, OrderEvent, OrderStatus
 from desk.domain.steps import Cancel, Step, Submit
 from desk.domain.trades import Book, Trade
 
@@ -24,13 +25,16 @@ def with_step(book: Book, step: Step, at: datetime) -> Book:
         return book
     if isinstance(step, Cancel):
         return _with_trade(book, replace(trade, cancel_requested=True))
-    return _with_trade(book, replace(trade, target_price=step.limit_price, exit_requested=step.reason))
+    moved = replace(trade, target_price=step.limit_price, target_before=trade.target_price, exit_requested=step.reason)
+    return _with_trade(book, moved)
 
 
 def _submitted(book: Book, step: Submit, at: datetime) -> Trade:
     covered = book.open.get(step.covers) if step.covers else None
     if covered is not None:
-        return replace(covered, covers=(*covered.covers, step.key), target_status=OrderStatus.SENT, stop_status=OrderStatus.SENT)
+        # A plain sale has no target; it stands where the stop would.
+        target = OrderStatus.SENT if step.spec.order_class is OrderClass.OCO else OrderStatus.CANCELED
+        return replace(covered, covers=(*covered.covers, step.key), target_status=target, stop_status=OrderStatus.SENT)
     return Trade(
         spec=step.spec,
         decided_at=at,
@@ -41,34 +45,81 @@ def _submitted(book: Book, step: Submit, at: datetime) -> Trade:
     )
 
 
-def with_refusal(book: Book, step: Step) -> Book:
-    """The book after the broker refused `step`: the trade never was, or stands as before and may be asked again."""
+def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = False) -> Book:
+    """The book after the broker refused `step`: the trade never was, or stands as before and may be asked again.
+
+    `unsent` when the message never reached the broker: a cover is then still to be sent, under the same key.
+    """
     trade = book.owner(step.key if isinstance(step, Submit) else step.of_key)
     if trade is None:
         return book
     if isinstance(step, Submit) and step.covers is None:
         return _with_trade(book, replace(trade, entry_status=OrderStatus.REJECTED))
     if isinstance(step, Submit):
-        return _with_trade(book, replace(trade, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED))
+        covers = trade.covers[:-1] if unsent else trade.covers
+        gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
+        return _with_trade(book, replace(gone, stop_passed=trade.stop_passed or STOP_PASSED in message))
     if isinstance(step, Cancel):
         return _with_trade(book, replace(trade, cancel_requested=False))
-    return _with_trade(book, replace(trade, target_price=trade.spec.take_profit, exit_requested=None))
+    return _with_trade(book, _unmoved(trade))
+
+
+# Alpaca's words when a stop is not below the market (base-price rule); they refine a code that covers many refusals.
+STOP_PASSED = "stop_loss.stop_price must be"
+
+
+def _unmoved(trade: Trade) -> Trade:
+    """A trade whose last price change did not happen: the target is where it was, and an earlier wish to leave stands."""
+    before = trade.target_before if trade.target_before is not None else trade.spec.take_profit
+    wish = None if before == trade.spec.take_profit else trade.exit_requested
+    return replace(trade, target_price=before, target_before=None, exit_requested=wish)
+
+
+def without_unanswered(book: Book, steps: Sequence[Step]) -> Book:
+    """The book after a restart: price changes and cancels that nobody answered may never have been sent, so ask again."""
+    for step in steps:
+        book = with_refusal(book, step)
+    return book
 
 
 def with_event(book: Book, event: OrderEvent) -> Book:
-    """The book after a broker event. A fill seen before changes nothing; an event of a foreign order changes nothing."""
+    """The book after a broker event. A fill seen before changes nothing; an event of a foreign order changes nothing.
+
+    Raises ValueError for news that cannot follow what is known; `with_unexpected` books what counts of it.
+    """
     trade = book.owner(event.key)
     if trade is None:
         return book
+    role = _role(event, trade)
     if event.fill is not None:
         if event.fill.execution_id in book.seen:
             return book
         book = replace(book, seen=book.seen | {event.fill.execution_id})
-        trade = _with_fill(trade, event.fill, event.role)
+        trade = _with_fill(trade, event.fill, role)
     # Late news of exits that a newer cover has replaced says nothing about the cover.
-    if event.role is not GroupRole.ENTRY and event.key != trade.exits_key:
+    if role is not GroupRole.ENTRY and event.key != trade.exits_key:
         return _with_trade(book, trade)
-    return _with_trade(book, _with_status(trade, event))
+    return _with_trade(book, _with_status(trade, role, event.status))
+
+
+def with_unexpected(book: Book, event: OrderEvent) -> Book:
+    """The book after news that should be impossible: a fill counts whatever the order's status, nothing else does.
+
+    A fill of a trade that was taken for over brings the trade back: its shares are real.
+    """
+    trade = book.owner(event.key) or book.former(event.key)
+    if trade is None or event.fill is None or event.fill.execution_id in book.seen:
+        return book
+    closed = tuple(other for other in book.closed if other.key != trade.key)
+    book = replace(book, seen=book.seen | {event.fill.execution_id}, closed=closed)
+    return _with_trade(book, _with_fill(trade, event.fill, _role(event, trade)))
+
+
+def _role(event: OrderEvent, trade: Trade) -> GroupRole:
+    """A plain sale that covers bare shares is the entry of its own group, and the way out of the trade."""
+    if event.role is GroupRole.ENTRY and event.key != trade.key:
+        return GroupRole.STOP_LOSS
+    return event.role
 
 
 def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
@@ -85,12 +136,12 @@ def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
     )
 
 
-def _with_status(trade: Trade, event: OrderEvent) -> Trade:
-    if event.role is GroupRole.TAKE_PROFIT:
-        return replace(trade, target_status=next_status(trade.target_status, event.status))
-    if event.role is GroupRole.STOP_LOSS:
-        return replace(trade, stop_status=next_status(trade.stop_status, event.status))
-    status = next_status(trade.entry_status, event.status)
+def _with_status(trade: Trade, role: GroupRole, news: OrderStatus) -> Trade:
+    if role is GroupRole.TAKE_PROFIT:
+        return replace(trade, target_status=next_status(trade.target_status, news))
+    if role is GroupRole.STOP_LOSS:
+        return replace(trade, stop_status=next_status(trade.stop_status, news))
+    status = next_status(trade.entry_status, news)
     trade = replace(trade, entry_status=status)
     if status is OrderStatus.FILLED:
         return replace(_with_exits(trade, OrderStatus.HELD), cancel_requested=False)

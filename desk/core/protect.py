@@ -15,7 +15,8 @@ from decimal import Decimal
 from desk.core.keys import order_key
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
 from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderType, Side, TimeInForce
-from desk.domain.prices import Rounding, legal_price, tick_size
+from desk.domain.prices import PENNY as CENT
+from desk.domain.prices import Rounding, legal_price
 from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Book, Trade
 
@@ -46,7 +47,7 @@ def _enter(intent: Intent, stamp: Stamp) -> Step | Denied:
     target = legal_price(float(limit) * (1 + rule.take_profit_fraction))
     stop = legal_price(float(limit) * (1 - rule.stop_loss_fraction))
     # Alpaca wants a cent between the entry and each exit (base-price rule); penny stocks with narrow exits cannot have it.
-    if limit - stop < Decimal("0.01") or target - limit < Decimal("0.01"):
+    if limit - stop < CENT or target - limit < CENT:
         text = f"stop {stop} and target {target} are not a cent away from the entry {limit}"
         return Denied(intent.symbol, Reason.BELOW_TICK, text)
     spec = OrderSpec(
@@ -74,13 +75,18 @@ def _may_ask(trade: Trade, bid: float) -> bool:
     """Whether to ask for the exit (again): not while a cancel is on its way, nor while the exit's limit is marketable."""
     if trade.is_entry_working:
         return not trade.cancel_requested
-    return trade.exit_requested is None or (trade.target_price is not None and trade.target_price > bid)
+    if not _has_exits(trade) or trade.exit_requested is None or trade.target_price is None:
+        return True
+    return trade.target_price > bid and exit_limit(trade, bid) != trade.target_price
 
 
 def _exit_step(trade: Trade, intent: Intent, stamp: Stamp) -> Step:
     if trade.is_entry_working:
         key = order_key(stamp.nonce, stamp.at, trade.symbol, "cancel")
         return Cancel(key, trade.key, trade.symbol, intent.reason)
+    if not _has_exits(trade):
+        limit = legal_price(intent.price * (1 - EXIT_COLLAR_FRACTION), Rounding.DOWN)
+        return _sale(trade, f"{trade.key}-sale{len(trade.covers) + 1}", limit, intent.reason)
     key = order_key(stamp.nonce, stamp.at, trade.symbol, "exit")
     return Replace(key, trade.exits_key, trade.symbol, GroupRole.TAKE_PROFIT, exit_limit(trade, intent.price), intent.reason)
 
@@ -90,7 +96,7 @@ def exit_limit(trade: Trade, price: float) -> Decimal:
     marketable = legal_price(price * (1 - EXIT_COLLAR_FRACTION), Rounding.DOWN)
     if trade.spec.stop_loss is None:
         return marketable
-    return max(marketable, trade.spec.stop_loss + 2 * tick_size(trade.spec.stop_loss))
+    return max(marketable, legal_price(trade.spec.stop_loss + CENT, Rounding.UP))
 
 
 def stale_entries(book: Book, stamp: Stamp) -> list[Step]:
@@ -110,7 +116,10 @@ MAX_COVERS = 5
 
 
 def cover(book: Book) -> list[Step]:
-    """OCO orders for trades that hold shares without any live exit, at the exits which the trade began with."""
+    """Orders for trades that hold shares without any live exit: an OCO at the exits which the trade began with.
+
+    Where the market is below the stop already the broker takes no stop; what the stop would have done is a sale now.
+    """
     bare = (trade for trade in book.open.values() if trade.shares > 0 and not trade.is_entry_working and not _has_exits(trade))
     return [_cover(trade) for trade in bare if len(trade.covers) < MAX_COVERS]
 
@@ -119,9 +128,20 @@ def _has_exits(trade: Trade) -> bool:
     return any(status not in TERMINAL for status in (trade.target_status, trade.stop_status))
 
 
+def _sale(trade: Trade, key: str, limit: Decimal | None, reason: str) -> Step:
+    """A plain sale of bare shares, at the market when `limit` is None."""
+    kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+    spec = OrderSpec(key=key, symbol=trade.symbol, side=Side.SELL, quantity=trade.shares, type=kind, limit_price=limit)
+    rule = FixedExit(0.0, 0.0)
+    return Submit(spec, Intent(IntentKind.CLOSE, trade.symbol, trade.shares, float(limit or 0), rule, reason), covers=trade.key)
+
+
 def _cover(trade: Trade) -> Step:
+    key = f"{trade.key}-cover{len(trade.covers) + 1}"
+    if trade.stop_passed:
+        return _sale(trade, key, None, "the market is below the stop")
     spec = OrderSpec(
-        key=f"{trade.key}-cover{len(trade.covers) + 1}",
+        key=key,
         symbol=trade.symbol,
         side=Side.SELL,
         quantity=trade.shares,

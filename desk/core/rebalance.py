@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from desk.core.targets import is_flat
 from desk.domain.decisions import Intent, IntentKind, Shares, Target
 from desk.domain.market import Market
 from desk.domain.prices import Rounding, legal_price, whole_shares
@@ -27,7 +28,7 @@ def rebalance(targets: Sequence[Target], book: Book, equity_usd: float, market: 
 def _leaving(target: Target, book: Book, market: Market) -> Intent | None:
     trades = book.trades_of(target.symbol)
     bid = market.bid(target.symbol)
-    if not _is_flat(target) or not trades or bid is None:
+    if not is_flat(target) or not trades or bid is None:
         return None
     held = sum(trade.shares for trade in trades)
     return _intent(IntentKind.CLOSE, target, held, bid, market)
@@ -35,7 +36,7 @@ def _leaving(target: Target, book: Book, market: Market) -> Intent | None:
 
 def _opening(target: Target, book: Book, equity_usd: float, market: Market) -> Intent | None:
     ask = market.ask(target.symbol)
-    if _is_flat(target) or book.trades_of(target.symbol) or ask is None:
+    if is_flat(target) or book.trades_of(target.symbol) or ask is None:
         return None
     limit = float(legal_price(ask * (1 + ENTRY_COLLAR_FRACTION), Rounding.DOWN))
     amount = target.amount
@@ -46,8 +47,3 @@ def _opening(target: Target, book: Book, equity_usd: float, market: Market) -> I
 def _intent(kind: IntentKind, target: Target, quantity: int, price: float, market: Market) -> Intent:
     reference = market.last_price(target.symbol)
     return Intent(kind, target.symbol, quantity, price, target.exit_rule, target.reason, target.confidence, reference)
-
-
-def _is_flat(target: Target) -> bool:
-    amount = target.amount
-    return (amount.count if isinstance(amount, Shares) else amount.fraction) == 0

@@ -9,6 +9,8 @@ from datetime import date
 from desk.domain.decisions import Approved, Denied, Intent, IntentKind, Mode, Reason
 from desk.domain.trades import Account, Book
 
+# Dust of float arithmetic must not refuse a position that is exactly as large as it may be.
+HALF_CENT_USD = 0.005
 SHRINKING = frozenset({IntentKind.REDUCE, IntentKind.CLOSE})
 
 
@@ -88,7 +90,7 @@ def _size(intent: Intent, situation: Situation) -> Denied | None:
         return Denied(intent.symbol, Reason.ZERO_SHARES, f"the target buys no whole share at {intent.price:.2f}")
     cap_usd = situation.limits.max_position_fraction * situation.account.equity_usd
     notional_usd = intent.quantity * intent.price
-    if notional_usd <= cap_usd:
+    if notional_usd <= cap_usd + HALF_CENT_USD:
         return None
     text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars, above the cap of {cap_usd:,.0f}"
     return Denied(intent.symbol, Reason.MAX_POSITION, text, {"notional_usd": notional_usd, "cap_usd": cap_usd})
@@ -97,7 +99,7 @@ def _size(intent: Intent, situation: Situation) -> Denied | None:
 def _cash(intent: Intent, situation: Situation) -> Denied | None:
     free_usd = situation.account.cash_usd - situation.committed_usd - _working_usd(situation.book)
     notional_usd = intent.quantity * intent.price
-    if notional_usd <= free_usd:
+    if notional_usd <= free_usd + HALF_CENT_USD:
         return None
     text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars, {max(free_usd, 0):,.0f} are free"
     return Denied(intent.symbol, Reason.CASH, text, {"notional_usd": notional_usd, "free_usd": free_usd})

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     NO_PRICE = "NO_PRICE"
     FOREIGN_POSITION = "FOREIGN_POSITION"
     BELOW_TICK = "BELOW_TICK"
+    BAD_TARGET = "BAD_TARGET"
 
 
 @dataclass(frozen=True, slots=True)

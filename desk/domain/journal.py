@@ -41,7 +41,7 @@ class IterationDone:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The broker took an order; `broker_ids` by role, as far as its answer names them."""
+    """The broker took an order, a price change or a cancel; `broker_ids` by role, as far as its answer names them."""
 
     key: str
     broker_ids: Mapping[str, str]
@@ -49,13 +49,17 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class BrokerRefusal:
-    """The broker refused an order; `explained` when the desk knows the rule and why it could not foresee it."""
+    """The broker refused an order; `explained` when the desk knows the rule and why it could not foresee it.
+
+    `unsent` when the message is known never to have reached the broker: it may go out again under its own key.
+    """
 
     key: str
     http_status: int | None
     code: int | None
     message: str
     explained: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

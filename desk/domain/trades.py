@@ -27,8 +27,9 @@ class Account:
 class Trade:
     """One entry with its exits. Values are sums of price times shares in dollars; statuses are of the group's members.
 
-    `target_price` follows the target when it is moved to leave at the market. `covers` are the keys of OCO orders sent
-    because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in force.
+    `target_price` follows the target when it is moved to leave at the market, `target_before` is where it was. `covers` are
+    the keys of orders sent because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in
+    force. `stop_passed` when the broker would not take the stop because the market is below it already.
     """
 
     spec: OrderSpec
@@ -48,7 +49,9 @@ class Trade:
     exited_at: datetime | None = None
     exit_role: GroupRole | None = None
     exit_requested: str | None = None
+    target_before: Decimal | None = None
     cancel_requested: bool = False
+    stop_passed: bool = False
     covers: tuple[str, ...] = ()
 
     @property
@@ -89,7 +92,7 @@ class Trade:
 
     @property
     def is_protected(self) -> bool:
-        """Whether exits at the broker cover every share: nothing is still being bought and target or stop is live."""
+        """Whether target or stop is live at the broker and nothing is still being bought; their quantity is the group's own."""
         if self.shares == 0:
             return True
         return not self.is_entry_working and (self.target_status in LIVE or self.stop_status in LIVE)
@@ -124,7 +127,11 @@ class Book:
 
     def symbols(self) -> frozenset[str]:
         """Every symbol that the desk has ever bought or tried to buy."""
-        return frozenset(trade.symbol for trade in self.open.values()) | self.last_exit.keys()
+        return frozenset(trade.symbol for trade in (*self.open.values(), *self.closed))
+
+    def former(self, key: str) -> Trade | None:
+        """The closed trade to which an order key belonged."""
+        return next((trade for trade in reversed(self.closed) if key == trade.key or key in trade.covers), None)
 
     def owner(self, key: str) -> Trade | None:
         """The open trade to which an order key belongs, its entry's or a later cover's."""

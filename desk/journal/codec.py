@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from desk.domain.decisions import Denied
 from desk.domain.errors import ReconciliationBreak
@@ -56,5 +56,9 @@ def decode(kind: str, body: str) -> RowValue:
     adapter = _ADAPTERS.get(kind)
     if adapter is None:
         raise ReconciliationBreak(f"journal row of unknown kind {kind!r}: written by a newer version; upgrade before resuming")
-    value: RowValue = adapter.validate_json(body)
+    try:
+        value: RowValue = adapter.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]["msg"]
+        raise ReconciliationBreak(f"journal row of kind {kind!r} cannot be read ({first}): restore a copy") from None
     return value

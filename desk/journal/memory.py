@@ -22,7 +22,7 @@ class MemoryJournal:
 
     def append(self, rows: Sequence[Row]) -> None:
         keys = [row.step_key for row in rows if row.step_key is not None]
-        repeated = next((key for key in keys if key in self._keys), None)
+        repeated = next((key for place, key in enumerate(keys) if key in self._keys or key in keys[:place]), None)
         if repeated is not None:
             raise DuplicateKey(repeated)
         self._keys.update(keys)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from desk.core.ports import DuplicateKey
-from desk.domain.errors import ConfigurationError
+from desk.domain.errors import ConfigurationError, DeskError
 from desk.domain.journal import Row
 from desk.journal.codec import decode, encode, kind_of
 
@@ -60,11 +60,23 @@ class SqlJournal:
 
     def append(self, rows: Sequence[Row]) -> None:
         records = [_record(row) for row in rows]
+        if not records:
+            return
         try:
             with self._engine.begin() as connection:
                 connection.execute(sa.insert(rows_table), records)
         except IntegrityError as error:
-            raise DuplicateKey(str([record["step_key"] for record in records if record["step_key"]])) from error
+            if "UNIQUE" not in str(error.orig):
+                raise self._broken(error) from None
+            raise DuplicateKey(str([record["step_key"] for record in records if record["step_key"]])) from None
+        except sa.exc.DatabaseError as error:
+            raise self._broken(error) from None
+
+    def _broken(self, error: sa.exc.DBAPIError) -> DeskError:
+        return DeskError(
+            f"journal {self._path} cannot be written ({error.orig}): nothing more is sent; exits at the broker stay in force. "
+            "Free the disk or the file, then resume"
+        )
 
     def rows(self) -> Iterator[Row]:
         query = sa.select(rows_table.c.at, rows_table.c.kind, rows_table.c.body).order_by(rows_table.c.seq)
@@ -88,7 +100,8 @@ def _record(row: Row) -> dict[str, Any]:
 
 
 def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
+    url = sa.URL.create("sqlite", database=str(path))
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False}, poolclass=sa.pool.StaticPool)
 
     @sa.event.listens_for(engine, "connect")
     def _durable(connection: Any, _record: Any) -> None:

@@ -21,6 +21,7 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any) -> None:
             if isinstance(step, Submit):
                 _adopt_group(desk, broker, step.spec, strategy)
     desk.drain()
+    desk.cover_bare_shares()
 
 
 def _adopt_group(desk: Desk, broker: DeskAlpaca, spec: OrderSpec, strategy: Any) -> None:

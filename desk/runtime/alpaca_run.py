@@ -31,7 +31,7 @@ from desk.runtime.desk import Desk
 from desk.runtime.hosting import wants_statistics
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.request import RunRequest
-from desk.runtime.result import RunResult
+from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
 
@@ -118,6 +118,7 @@ class AlpacaRun:
         """Trade until stopped, or for one iteration. Raises DeskError for what a person has to mend."""
         began = stopwatch()
         with ExitStack() as stack:
+            stack.enter_context(self.folder.locked())
             desk, journal = open_desk(self.request, self.folder.journal, self.clock)
             stack.callback(journal.close)
             stack.callback(desk.close)
@@ -143,7 +144,7 @@ class AlpacaRun:
             self._execute(executor)
         if self.stop.is_set():
             strategy.on_abrupt_closing()
-        desk.record(RunStopped("stopped by a signal" if self.stop.is_set() else "done", desk.iterations))
+        desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), desk.iterations))
         return executor.exception
 
     def _on_crash(self, desk: Desk) -> Callable[[BaseException], None]:

@@ -107,10 +107,12 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
         cls.sleeptime_setting = cast.request.settings.behaviour.sleeptime
     if executor_for is not None:
         cls = hosted(cls, executor_for)
-    return cls(broker=broker, name=cast.request.strategy, **QUIET_ARGUMENTS)
+    strategy = cls(broker=broker, name=cast.request.strategy, **QUIET_ARGUMENTS)
+    # Before anything else: what a restart finds without exits is covered before the first iteration.
+    cast.desk.send_through(cast.gateway_for(broker, strategy))
+    return strategy
 
 
 def _corridor(cast: Cast, broker: DeskAlpaca, strategy: Strategy) -> Corridor:
-    cast.desk.send_through(cast.gateway_for(broker, strategy))
     feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
     return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch)

@@ -50,7 +50,7 @@ class Corridor:
         signals = tuple(planner.signals(market, book))
         targets = planner.targets(signals, market, book)
         decided = self.desk.decide(market, account, targets)
-        self.desk.finish_iteration(market.session, account)
+        self.desk.finish_iteration(market.session, account, len(book.shares()))
         iteration = Iteration(market, account, book, signals, decided)
         self.watch(iteration)
         return iteration

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from desk.core.book import with_event, with_refusal, with_step
-from desk.core.ports import Clock, DuplicateKey, Gateway, Journal
+from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
+from desk.core.keys import order_key
+from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, cover, protect, stale_entries
 from desk.core.rebalance import rebalance
 from desk.core.reconcile import breaks
 from desk.core.review import Limits, Situation, review
+from desk.core.targets import checked
 from desk.domain.breaks import Break
 from desk.domain.decisions import Approved, Denied, Mode, Target
 from desk.domain.journal import (
@@ -26,8 +28,8 @@ from desk.domain.journal import (
     RunStarted,
 )
 from desk.domain.market import Market
-from desk.domain.orders import OrderEvent
-from desk.domain.steps import Step
+from desk.domain.orders import OrderClass, OrderEvent
+from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
 from desk.runtime.desk_thread import InlineRunner, Runner
 
@@ -54,6 +56,9 @@ class Desk:
         self._gateway: Gateway | None = None
         self._book = Book()
         self._steps: dict[str, Step] = {}
+        self._answered: set[str] = set()
+        self._unsent: set[str] = set()
+        self._foreign_orders = 0
         self._mode = Mode.ACTIVE
         self._foreign: dict[str, int] = {}
         self._suspects: frozenset[str] = frozenset()
@@ -98,23 +103,52 @@ class Desk:
     def _recover(self) -> Book:
         for row in self._journal.rows():
             self._replay(row)
+        unanswered = [step for key, step in self._steps.items() if not isinstance(step, Submit) and key not in self._answered]
+        self._book = without_unanswered(self._book, unanswered)
         return self._book
 
     def _replay(self, row: Row) -> None:
         value = row.value
         if isinstance(value, OrderEvent):
-            self._book = with_event(self._book, value)
-        elif isinstance(value, BrokerRefusal) and value.key in self._steps:
-            self._book = with_refusal(self._book, self._steps[value.key])
-        elif isinstance(value, ModeChanged):
+            self._fold(value)
+        elif isinstance(value, Acknowledged):
+            self._answered.add(value.key)
+        elif isinstance(value, BrokerRefusal):
+            self._fold_refusal(value)
+        elif isinstance(value, Step):
+            self._steps[value.key] = value
+            self._book = with_step(self._book, value, row.at)
+        else:
+            self._replay_state(value)
+
+    def _replay_state(self, value: RowValue) -> None:
+        if isinstance(value, ModeChanged):
             self._mode = value.mode
         elif isinstance(value, IterationDone):
             self._iterations = value.number
         elif isinstance(value, RunStarted) and not value.resumed:
             self._foreign = dict(value.foreign)
-        elif isinstance(value, Step):
-            self._steps[value.key] = value
-            self._book = with_step(self._book, value, row.at)
+        elif isinstance(value, ForeignOrder):
+            self._foreign_orders += 1
+
+    def _fold(self, event: OrderEvent) -> bool:
+        """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
+        trade_is_over = event.fill is not None and self._book.owner(event.key) is None and event.key in self._steps
+        try:
+            self._book = with_unexpected(self._book, event) if trade_is_over else with_event(self._book, event)
+        except ValueError:
+            self._book = with_unexpected(self._book, event)
+            return False
+        return not trade_is_over
+
+    def _fold_refusal(self, refusal: BrokerRefusal) -> Step | None:
+        step = self._steps.get(refusal.key)
+        self._answered.add(refusal.key)
+        if refusal.unsent:
+            self._unsent.add(refusal.key)
+        if step is not None:
+            self._book = with_refusal(self._book, step, refusal.message, unsent=refusal.unsent)
+        return step
 
     # ---- one iteration -------------------------------------------------------------------------------------------------
 
@@ -126,42 +160,56 @@ class Desk:
         found = self._reconciled(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
-        self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
-        intents = rebalance(targets, self._book, account.equity_usd, market)
+        upkeep = self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
+        sound, unsound = checked(targets, market, self._book)
+        intents = rebalance(sound, self._book, account.equity_usd, market)
         situation = Situation(self._book, account, self._limits, self._mode, market.session)
         verdicts = review(intents, situation)
         planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._book, stamp)
-        denied = [verdict for verdict in (*verdicts, *planned) if isinstance(verdict, Denied)]
+        denied = [verdict for verdict in (*unsound, *verdicts, *planned) if isinstance(verdict, Denied)]
         self._write(denied, market.now)
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
-        return Decided(tuple(steps), tuple(denied), found, news)
+        return Decided((*upkeep, *steps), tuple(denied), found, news)
 
-    def finish_iteration(self, session: date, account: Account) -> None:
+    def finish_iteration(self, session: date, account: Account, positions: int) -> None:
         """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
-        self._runner.call(lambda: self._finish(session, account))
+        self._runner.call(lambda: self._finish(session, account, positions))
 
-    def _finish(self, session: date, account: Account) -> None:
+    def _finish(self, session: date, account: Account, positions: int) -> None:
         self._iterations += 1
-        done = IterationDone(self._iterations, session, account.equity_usd, account.cash_usd, len(self._book.shares()))
+        done = IterationDone(self._iterations, session, account.equity_usd, account.cash_usd, positions)
         self._write([done], self._clock.now())
 
+    def cover_bare_shares(self) -> None:
+        """Send exits for shares that a restart found without any."""
+        self._runner.call(lambda: self._execute(cover(self._book), self._clock.now()))
+
     def _execute(self, steps: Sequence[Step], at: datetime) -> list[Step]:
-        """Journal all steps in one write, then send them. A step that was journaled before is not sent again."""
+        """Journal all steps in one write, then send them.
+
+        A step that was journaled before is not sent again, unless it is known never to have reached the broker.
+        """
+        if self._gateway is None and steps:
+            raise RuntimeError("the desk has no gateway to a broker")
+        again = [step for step in steps if step.key in self._unsent]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
-        if not fresh:
-            return []
-        try:
-            self._write(fresh, at)
-        except DuplicateKey:
-            return []
-        for step in fresh:
+        self._write(fresh, at)
+        due = [step for step in steps if step in fresh or step in again]
+        for step in due:
+            self._unsent.discard(step.key)
             self._steps[step.key] = step
             self._book = with_step(self._book, step, at)
-        for step in fresh:
-            if self._gateway is None:
-                raise RuntimeError("the desk has no gateway to a broker")
+        for step in due:
+            self._send(step)
+        return due
+
+    def _send(self, step: Step) -> None:
+        assert self._gateway is not None
+        try:
             self._gateway.send(step)
-        return fresh
+        except Exception as error:
+            # The other steps of the batch may be the protective ones; they go out all the same.
+            self._refused(BrokerRefusal(step.key, None, None, f"could not be sent: {error!r}"))
 
     def _write(self, values: Sequence[RowValue], at: datetime) -> None:
         if not values:
@@ -198,13 +246,10 @@ class Desk:
         """Open nothing from now on; protection and exits go on."""
         self._runner.call(lambda: self._set_mode(Mode.HALTED, reason))
 
-    def loosen(self, mode: Mode, reason: str) -> None:
-        """A person's word that the desk may do more again; nothing in the desk itself calls this."""
-        self._runner.call(lambda: self._set_mode(mode, reason))
-
     def _set_mode(self, mode: Mode, reason: str) -> None:
         if mode is self._mode:
             return
+        # First the mode, then the row: a journal that cannot be written must not keep a desk from halting.
         self._mode = mode
         self._write([ModeChanged(mode, reason)], self._clock.now())
 
@@ -221,22 +266,35 @@ class Desk:
 
     def _foreign_order(self, symbol: str, text: str) -> str:
         now = self._clock.now()
-        key = f"{self._journal.nonce}-{now:%Y%m%dT%H%M%S%f}-{symbol}-foreign"
+        self._foreign_orders += 1
+        key = order_key(self._journal.nonce, now, symbol, f"foreign{self._foreign_orders}")
         self._write([ForeignOrder(key, symbol, text)], now)
         return key
 
     def acknowledged(self, ack: Acknowledged) -> None:
-        self._runner.post(lambda: self._write([ack], self._clock.now()))
+        self._runner.post(lambda: self._acknowledged(ack))
+
+    def _acknowledged(self, ack: Acknowledged) -> None:
+        self._answered.add(ack.key)
+        self._write([ack], self._clock.now())
 
     def refused(self, refusal: BrokerRefusal) -> None:
         self._runner.post(lambda: self._refused(refusal))
 
     def _refused(self, refusal: BrokerRefusal) -> None:
         self._write([refusal], self._clock.now())
-        step = self._steps.get(refusal.key)
-        if step is not None:
-            self._book = with_refusal(self._book, step)
+        step = self._fold_refusal(refusal)
+        if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
             self._execute(cover(self._book), self._clock.now())
+            return
+        trade = self._book.owner(step.key)
+        if trade is not None and trade.stop_passed and step.spec.order_class is OrderClass.OCO:
+            self._execute(cover(self._book), self._clock.now())
+            return
+        # Asking again at once gets the same answer; the next iteration tries again, and a person should know now.
+        self._set_mode(
+            Mode.HALTED, f"{step.spec.quantity} {step.spec.symbol} have no exit: the broker refused, {refusal.message}"
+        )
 
     def order_event(self, event: OrderEvent) -> None:
         self._runner.post(lambda: self._order_event(event))
@@ -246,5 +304,6 @@ class Desk:
 
     def _order_event(self, event: OrderEvent) -> None:
         self._write([event], event.at)
-        self._book = with_event(self._book, event)
+        if not self._fold(event):
+            self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         self._execute(cover(self._book), self._clock.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -49,7 +50,10 @@ class DeskThread:
 
     def post(self, work: Callable[[], Any]) -> None:
         """Hand over `work` and go on."""
-        self._work.put(lambda: self._guarded(work))
+        if self._thread.is_alive():
+            self._work.put(lambda: self._guarded(work))
+        else:
+            self._guarded(work)
 
     def close(self) -> None:
         """Finish what was handed over, then stop."""
@@ -64,7 +68,9 @@ class DeskThread:
         try:
             work()
         except Exception as error:
-            self._on_error(error)
+            # Whoever hears of it may fail too (a journal that cannot be written); the thread must live to answer callers.
+            with contextlib.suppress(Exception):
+                self._on_error(error)
 
 
 def _settle(future: Future[Result], work: Callable[[], Result]) -> None:

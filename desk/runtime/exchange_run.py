@@ -32,7 +32,7 @@ from desk.runtime.desk import Desk
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.replay import ReplayExecutor
 from desk.runtime.request import RunRequest
-from desk.runtime.result import RunResult
+from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
 from desk.runtime.stage import Stage
@@ -68,6 +68,7 @@ class ExchangeRun:
         began = stopwatch()
         sessions = self.sessions()
         with ExitStack() as stack:
+            stack.enter_context(self.folder.locked())
             exchange = stack.enter_context(ExchangeProcess(self._exchange_config(sessions[0].day), self.folder.exchange_log))
             self.on_address(exchange.url)
             clock = VirtualClock(_moment(exchange.admin.status()["now"]))
@@ -88,8 +89,10 @@ class ExchangeRun:
     ) -> BaseException | None:
         left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
         strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, resume_at, self.request.once))
+        stage.attach(broker)
         if resume_at is not None:
             adopt(cast.desk, broker, strategy)
+            stage.settle()
         self._check(cast.desk, broker, resumed=resume_at is not None)
         executor = strategy._executor
         with stop_on_signals(self.stop):
@@ -98,7 +101,7 @@ class ExchangeRun:
                 executor.join(0.2)
         if self.stop.is_set():
             strategy.on_abrupt_closing()
-        cast.desk.record(RunStopped("stopped by a signal" if self.stop.is_set() else "end of the sessions", cast.desk.iterations))
+        cast.desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), cast.desk.iterations))
         return executor.exception
 
     def _check(self, desk: Desk, broker: DeskAlpaca, resumed: bool) -> None:

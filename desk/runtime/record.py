@@ -79,7 +79,8 @@ def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: Ru
 
 def counts(rows: Iterable[Row]) -> Counts:
     values = [row.value for row in rows]
-    refused = [value for value in values if isinstance(value, BrokerRefusal)]
+    # What never reached the broker was not refused by it; it goes out again under the same key.
+    refused = [value for value in values if isinstance(value, BrokerRefusal) and not value.unsent]
     return Counts(
         orders_submitted=sum(isinstance(value, Submit) for value in values),
         orders_rejected=len(refused),

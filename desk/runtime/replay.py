@@ -57,7 +57,8 @@ class ReplayExecutor(StrategyExecutor):
     def run(self) -> bool:
         try:
             self._play()
-        except Exception as error:
+        except BaseException as error:
+            # A strategy that calls sys.exit has crashed too.
             self.exception = error
         return self.exception is None
 
@@ -65,7 +66,6 @@ class ReplayExecutor(StrategyExecutor):
 
     def _play(self) -> None:
         self.broker.set_strategy_name(self.strategy._name)
-        self._stage.attach(self.broker)
         self._initialize()
         for number, session in enumerate(self._sessions):
             if self.stop_event.is_set() or self._stage.is_stopped:
@@ -88,6 +88,7 @@ class ReplayExecutor(StrategyExecutor):
                     return
         self._at(session.closes_at - timedelta(minutes=strategy.minutes_before_closing), self._before_market_closes)
         self._at(session.closes_at + timedelta(minutes=strategy.minutes_after_closing), self._after_market_closes)
+        self._stage.save()
 
     def _at(self, moment: datetime, hook: Any) -> None:
         # A resumed session has its earlier hooks behind it.

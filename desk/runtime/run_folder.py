@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +23,7 @@ class RunIdentity:
     sessions: int | None
     seed: int | None
     config: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,21 @@ class RunFolder:
     @property
     def models(self) -> Path:
         return self.path / "models"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; the lock goes with the process, however it ends.
+
+        Raises UsageError when another process trades this run: two would send the same orders twice.
+        """
+        with (self.path / "run.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"{self.path}: another process trades this run; stop that one first (Ctrl-C), then resume"
+                ) from None
+            yield
 
     @property
     def identity_file(self) -> Path:
@@ -87,7 +106,14 @@ def reopen(path: Path, strategy: str | None, broker: str | None) -> tuple[RunFol
     try:
         identity = RunIdentity(**json.loads(folder.identity_file.read_text()))
     except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"--resume {path}: run.json cannot be read ({error}); restore it or start a new run") from error
+        raise ConfigurationError(
+            f"--resume {path}: run.json cannot be read ({error}); restore it, or move the folder away and start anew"
+        ) from error
+    if not folder.journal.is_file():
+        raise UsageError(
+            f"--resume {path}: its journal.db is gone, and without it nobody knows what was sent; "
+            "restore it, or move the folder away and start anew"
+        )
     for name, asked, was in (("--strategy", strategy, identity.strategy), ("--broker", broker, identity.broker)):
         if asked is not None and asked != was:
             raise UsageError(f"--resume {path}: this run trades {was}, not {asked}; leave {name} out or give {was}")

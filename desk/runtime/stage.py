@@ -15,6 +15,8 @@ from desk.runtime.desk import Desk
 
 # Longer than any hiccup of a loaded machine, short enough that a lost event is noticed while somebody still watches.
 SETTLE_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 # Wall-clock length of one slice when a replay runs at a stated speed.
 SLICE_SECONDS = 0.05
 
@@ -44,7 +46,7 @@ class Stage:
                 )
             wait_seconds(0.01)
         self._emitted = int(self._admin.status()["events_emitted"])
-        broker.start_counting_at(self._emitted)
+        broker.updates.start_at(self._emitted)
 
     def on_settle(self, process_queue: Callable[[], Any]) -> None:
         self._process_queue = process_queue
@@ -52,6 +54,11 @@ class Stage:
     @property
     def is_stopped(self) -> bool:
         return self._stop.is_set()
+
+    def save(self) -> None:
+        """Have the exchange save its state: were it killed, a resumed run would find this session's end."""
+        if not self.is_stopped:
+            self._admin.save()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -70,6 +77,15 @@ class Stage:
         wait_seconds(SLICE_SECONDS)
         return min(moment, self._clock.now() + timedelta(seconds=self._speed * SLICE_SECONDS))
 
+    def _all_handled(self, broker: DeskAlpaca) -> bool:
+        """Whether every event arrives in time; a person who asks to stop does not wait for a stream that hangs."""
+        waited = 0.0
+        while not broker.updates.wait(self._emitted, LOOK_SECONDS):
+            waited += LOOK_SECONDS
+            if waited >= (STOP_TIMEOUT_SECONDS if self.is_stopped else SETTLE_TIMEOUT_SECONDS):
+                return False
+        return True
+
     def settle(self) -> None:
         """Return when every order is sent, every event emitted so far is dealt with, and every callback has run.
 
@@ -84,7 +100,7 @@ class Stage:
             if sent != self._sent:
                 # The clock stands still, so only what was sent since the last look can have made news.
                 self._sent, self._emitted = sent, int(self._admin.status()["events_emitted"])
-            if not broker.wait_handled(self._emitted, SETTLE_TIMEOUT_SECONDS):
+            if not self._all_handled(broker):
                 raise BrokerUnreachable(f"only part of the exchange's {self._emitted} trade updates arrived: the stream was lost")
             self._desk.drain()
             self._process_queue()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from desk.core.ports import DuplicateKey, Journal
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, FixedExit, Intent, IntentKind, Mode
-from desk.domain.errors import ConfigurationError, ReconciliationBreak
+from desk.domain.errors import ConfigurationError, DeskError, ReconciliationBreak
 from desk.domain.journal import (
     Acknowledged,
     BreakFound,
@@ -176,6 +176,14 @@ def test_a_repeated_key_is_refused_and_nothing_of_its_batch_is_stored(open_journ
     assert not journal.has_step("k2") and not journal.has_step("k3")
 
 
+def test_a_key_repeated_within_one_batch_is_refused_and_nothing_of_it_is_stored(open_journal: OpenJournal) -> None:
+    journal = open_journal("n")
+    with pytest.raises(DuplicateKey):
+        journal.append([cancel("k1"), cancel("k1")])
+    assert list(journal.rows()) == []
+    assert not journal.has_step("k1")
+
+
 def test_after_a_repeated_key_the_journal_goes_on(open_journal: OpenJournal) -> None:
     journal = open_journal("n")
     journal.append([cancel("k1")])
@@ -214,6 +222,12 @@ def test_what_is_said_about_a_step_may_be_said_often(open_journal: OpenJournal) 
 def test_a_fresh_journal_has_its_nonce_and_no_rows(open_journal: OpenJournal) -> None:
     journal = open_journal("f00d")
     assert journal.nonce == "f00d"
+    assert list(journal.rows()) == []
+
+
+def test_appending_nothing_stores_nothing(open_journal: OpenJournal) -> None:
+    journal = open_journal("n")
+    journal.append([])
     assert list(journal.rows()) == []
 
 
@@ -297,6 +311,34 @@ def test_a_row_of_a_kind_from_the_future_is_not_guessed_at(tmp_path: Path) -> No
     raw(tmp_path / "journal.db", "INSERT INTO rows (at, kind, body) VALUES (?, 'teleport', '{}')", NOW.isoformat())
     with pytest.raises(ReconciliationBreak, match=r"unknown kind 'teleport'.*upgrade before resuming"):
         list(journal.rows())
+    journal.close()
+
+
+def test_a_row_whose_body_cannot_be_read_is_told_as_such(tmp_path: Path) -> None:
+    journal = SqlJournal(tmp_path / "journal.db", "n")
+    raw(tmp_path / "journal.db", "INSERT INTO rows (at, kind, body) VALUES (?, 'cancel', '{}')", NOW.isoformat())
+    with pytest.raises(ReconciliationBreak, match=r"kind 'cancel' cannot be read.*restore a copy"):
+        list(journal.rows())
+    journal.close()
+
+
+def test_a_write_that_fails_names_the_journal_and_what_is_still_in_force(tmp_path: Path) -> None:
+    journal = SqlJournal(tmp_path / "journal.db", "n")
+    raw(tmp_path / "journal.db", "DROP TABLE rows")
+    with pytest.raises(DeskError, match=r"cannot be written.*exits at the broker stay in force") as error:
+        journal.append([cancel("k1")])
+    assert str(tmp_path / "journal.db") in str(error.value)
+    journal.close()
+
+
+@pytest.mark.parametrize("name", ["what?", "50%25", "a#b", "with space", "?mode=memory"])
+def test_a_journal_lies_where_its_path_says_whatever_is_in_it(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    journal = SqlJournal(folder / "journal.db", "n")
+    journal.append([cancel("k1")])
+    assert raw(folder / "journal.db", "SELECT step_key FROM rows") == [("k1",)]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
     journal.close()
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requests import ConnectionError
+from typer.testing import CliRunner
 
 from desk.brokers.endpoint import Endpoint
+from desk.cli.main import app
 from desk.cli.trade_alpaca import endpoint_of
+from desk.domain.decisions import Mode, Signal
 from desk.domain.errors import BrokerUnreachable, ConfigurationError, UsageError
+from desk.domain.journal import IterationSkipped
+from desk.domain.market import Market
+from desk.domain.trades import Book
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.journal.sql import SqlJournal
@@ -148,3 +155,48 @@ def test_without_keys_there_is_no_endpoint() -> None:
 def test_an_endpoint_shows_no_keys() -> None:
     shown = repr(Endpoint("PKVERYSECRET", "evenmoresecret"))
     assert "SECRET" not in shown and "secret" not in shown
+
+
+class Crashing(Combined):
+    """Raises in its first iteration."""
+
+    error: type[Exception] = RuntimeError
+
+    def signals(self, market: Market, book: Book) -> Sequence[Signal]:
+        raise self.error("out of its depth")
+
+
+class Disconnected(Crashing):
+    error = ConnectionError
+
+
+def test_a_crash_of_the_strategy_halts_the_desk_and_a_person_loosens_it(
+    exchange: ExchangeProcess, endpoint: Endpoint, folder: RunFolder
+) -> None:
+    to_eleven(exchange, 7)
+    run = run_once(exchange, endpoint, folder, [])
+    run.strategy_class = Crashing
+    result = run.run()
+    assert isinstance(result.error, RuntimeError)
+    assert result.mode is Mode.HALTED
+    assert run_once(exchange, endpoint, folder, []).run().counts.orders_submitted == 0, "the halt outlives the process"
+
+    runner = CliRunner()
+    refused = runner.invoke(app, ["mode", str(folder.path), "active"])
+    assert isinstance(refused.exception, UsageError), "without a reason nothing is loosened"
+    assert runner.invoke(app, ["mode", str(folder.path), "active", "--reason", "looked at it"]).exit_code == 0
+    assert run_once(exchange, endpoint, folder, []).run().counts.orders_submitted > 0
+
+
+def test_a_broker_that_does_not_answer_skips_the_iteration_and_halts_nothing(
+    exchange: ExchangeProcess, endpoint: Endpoint, folder: RunFolder
+) -> None:
+    to_eleven(exchange, 7)
+    shown: list[str] = []
+    run = run_once(exchange, endpoint, folder, shown)
+    run.strategy_class = Disconnected
+    result = run.run()
+    assert result.error is None
+    assert result.mode is Mode.ACTIVE
+    assert any("skipped" in text for text in shown)
+    assert any(isinstance(row.value, IterationSkipped) for row in SqlJournal(folder.journal, "").rows())

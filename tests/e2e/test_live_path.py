@@ -13,7 +13,8 @@ import pytest
 from lumibot.strategies import Strategy
 
 from desk.domain.decisions import Direction, FixedExit, Signal, Target, Weight
-from desk.domain.journal import ForeignOrder
+from desk.domain.errors import Refused
+from desk.domain.journal import ForeignOrder, RunStopped
 from desk.domain.market import Market
 from desk.domain.orders import GroupRole, OrderEvent
 from desk.domain.trades import Book
@@ -178,3 +179,49 @@ def test_half_days_end_early(exchange_run: Any) -> None:
     TightExits.callbacks, TightExits.hooks = [], Counter()
     result = exchange_run(TightExits, sessions=1, start=date(2008, 11, 28)).run()
     assert result.record.iterations == 3
+
+
+class Crashes(TightExits):
+    """Raises in its third iteration."""
+
+    def signals(self, market: Market, book: Book) -> Sequence[Signal]:
+        if self.hooks["on_trading_iteration"] == 3:
+            raise RuntimeError("a mistake of its own")
+        return super().signals(market, book)
+
+
+def test_a_crash_of_the_strategy_ends_the_replay_and_is_told(exchange_run: Any) -> None:
+    Crashes.callbacks, Crashes.hooks = [], Counter()
+    TightExits.callbacks, TightExits.hooks = Crashes.callbacks, Crashes.hooks
+    run = exchange_run(Crashes, sessions=2)
+    result = run.run()
+    assert isinstance(result.error, RuntimeError)
+    assert Crashes.hooks["on_trading_iteration"] == 3, "no further iteration, as Lumibot's own loop would have run"
+    assert result.record.iterations == 2
+    stopped = [row.value for row in SqlJournal(run.folder.journal, "").rows() if isinstance(row.value, RunStopped)]
+    assert "a mistake of its own" in stopped[-1].reason
+
+
+class Meddles(TightExits):
+    """Reaches around the corridor for the broker itself."""
+
+    refused: ClassVar[list[str]] = []
+
+    def on_trading_iteration(self) -> None:
+        super().on_trading_iteration()
+        for order in self.broker.get_tracked_orders(self.name):
+            for meddle in (self.broker.cancel_order, lambda order: self.broker.modify_order(order, stop_price=1.0)):
+                try:
+                    meddle(order)
+                except Refused as refusal:
+                    self.refused.append(str(refusal))
+
+
+def test_the_brokers_own_ways_do_not_touch_what_the_desk_has_sent(exchange_run: Any) -> None:
+    Meddles.refused[:] = []
+    run = exchange_run(Meddles, sessions=1)
+    result = run.run()
+    assert result.error is None
+    assert Meddles.refused and all("corridor" in text for text in Meddles.refused)
+    changes = [line for line in access(run.folder.access_log) if line.get("method") in ("DELETE", "PATCH")]
+    assert changes == [], "nothing was canceled or moved behind the journal"

@@ -12,8 +12,8 @@ from desk.core.book import with_step
 from desk.core.keys import MAX_LENGTH
 from desk.core.protect import EXIT_COLLAR_FRACTION, Stamp, cover, exit_limit, protect, stale_entries
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
-from desk.domain.orders import GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
-from desk.domain.prices import legal_price, tick_size
+from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
+from desk.domain.prices import Rounding, legal_price, tick_size
 from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Book, Trade
 
@@ -109,9 +109,18 @@ def submits(steps: Sequence[Step | Denied]) -> list[Submit]:
     return [step for step in steps if isinstance(step, Submit)]
 
 
+def is_opening(step: Step | Denied) -> bool:
+    """An entry or its refusal; a sale of bare shares is a Submit too, and belongs to the exits."""
+    return isinstance(step, Denied) or (isinstance(step, Submit) and step.covers is None)
+
+
+def has_no_exit(trade: Trade) -> bool:
+    return trade.target_status in TERMINAL and trade.stop_status in TERMINAL
+
+
 @given(plans())
 def test_every_entry_is_a_bracket_that_a_broker_may_take(plan: tuple[list[Approved], Book]) -> None:
-    for step in submits(protect(*plan, STAMP)):
+    for step in filter(is_opening, submits(protect(*plan, STAMP))):
         spec = step.spec
         assert (spec.order_class, spec.type, spec.side) == (OrderClass.BRACKET, OrderType.LIMIT, Side.BUY)
         assert spec.time_in_force is TimeInForce.GTC
@@ -126,7 +135,7 @@ def test_every_entry_is_a_bracket_that_a_broker_may_take(plan: tuple[list[Approv
 def test_every_opening_becomes_a_bracket_or_a_refusal(plan: tuple[list[Approved], Book]) -> None:
     approved, book = plan
     wanted = [verdict.intent.symbol for verdict in approved if verdict.intent.kind is IntentKind.OPEN]
-    outcome = [step for step in protect(approved, book, STAMP) if isinstance(step, Submit | Denied)]
+    outcome = [step for step in protect(approved, book, STAMP) if is_opening(step)]
     assert [step.spec.symbol if isinstance(step, Submit) else step.symbol for step in outcome] == wanted
     assert {step.reason for step in outcome if isinstance(step, Denied)} <= {Reason.BELOW_TICK}
 
@@ -144,7 +153,7 @@ def test_an_entry_is_refused_only_when_its_exits_are_too_near(intent: Intent) ->
 
 @given(plans())
 def test_exits_go_out_before_entries(plan: tuple[list[Approved], Book]) -> None:
-    kinds = [isinstance(step, Submit | Denied) for step in protect(*plan, STAMP)]
+    kinds = [is_opening(step) for step in protect(*plan, STAMP)]
     assert kinds == sorted(kinds)
 
 
@@ -161,6 +170,33 @@ def test_an_exit_stays_above_its_own_stop_and_on_the_grid(plan: tuple[list[Appro
             assert step.limit_price % tick_size(step.limit_price) == 0
 
 
+@given(plans())
+def test_shares_without_a_live_exit_are_sold_outright_and_all_others_keep_their_group(plan: tuple[list[Approved], Book]) -> None:
+    approved, book = plan
+    closing = {verdict.intent.symbol for verdict in approved if verdict.intent.kind is IntentKind.CLOSE}
+    left = [trade for symbol in closing for trade in book.trades_of(symbol)]
+    bare = {trade.key: trade for trade in left if not trade.is_entry_working and has_no_exit(trade)}
+    sales = [step for step in submits(protect(approved, book, STAMP)) if step.covers is not None]
+    assert {step.covers for step in sales} == set(bare) and len(sales) == len(bare)
+    for step in sales:
+        trade, spec = bare[step.covers or ""], step.spec
+        bid = next(verdict.intent.price for verdict in approved if verdict.intent.symbol == spec.symbol)
+        assert spec.key == f"{trade.key}-sale{len(trade.covers) + 1}"
+        assert (spec.order_class, spec.type, spec.side) == (OrderClass.SIMPLE, OrderType.LIMIT, Side.SELL)
+        assert (spec.quantity, spec.time_in_force) == (trade.shares, TimeInForce.DAY)
+        assert spec.limit_price == legal_price(bid * (1 - EXIT_COLLAR_FRACTION), Rounding.DOWN)
+
+
+@given(plans())
+def test_an_exit_is_never_asked_again_at_the_very_price_where_it_is(plan: tuple[list[Approved], Book]) -> None:
+    approved, book = plan
+    for step in protect(approved, book, STAMP):
+        if isinstance(step, Replace):
+            owner = book.owner(step.of_key)
+            assert owner is not None
+            assert owner.exit_requested is None or step.limit_price != owner.target_price
+
+
 @given(trades("AAA"), dollars)
 def test_an_exit_is_marketable_unless_its_stop_is_in_the_way(trade: Trade, bid: float) -> None:
     limit, stop = exit_limit(trade, bid), trade.spec.stop_loss
@@ -168,7 +204,8 @@ def test_an_exit_is_marketable_unless_its_stop_is_in_the_way(trade: Trade, bid: 
     if bid > float(stop) / (1 - EXIT_COLLAR_FRACTION) + 0.03:
         assert float(limit) <= bid
     else:
-        assert stop < limit <= max(stop + 2 * tick_size(stop), legal_price(bid))
+        assert stop + CENT <= limit <= max(stop + CENT + tick_size(stop), legal_price(bid))
+    assert limit % tick_size(limit) == 0
 
 
 @given(plans())
@@ -203,9 +240,22 @@ def test_the_same_decision_gets_the_same_keys_and_prices(plan: tuple[list[Approv
 
 @given(plans())
 def test_an_hour_later_no_key_of_a_plan_comes_again(plan: tuple[list[Approved], Book]) -> None:
+    approved, book = plan
     later = Stamp("a1b2c3d4", NOW + timedelta(hours=1))
-    now_keys = {step.key for step in protect(*plan, STAMP) if not isinstance(step, Denied)}
-    assert now_keys.isdisjoint(step.key for step in protect(*plan, later) if not isinstance(step, Denied))
+    first = [step for step in protect(approved, book, STAMP) if not isinstance(step, Denied)]
+    for step in first:
+        book = with_step(book, step, NOW)
+    again = {step.key for step in protect(approved, book, later) if not isinstance(step, Denied)}
+    assert again.isdisjoint(step.key for step in first)
+
+
+@given(plans())
+def test_a_sale_keeps_its_key_until_it_is_booked(plan: tuple[list[Approved], Book]) -> None:
+    """It counts the tries of its trade, so a sale that was never sent goes out as what it was."""
+    approved, book = plan
+    later = Stamp("a1b2c3d4", NOW + timedelta(hours=1))
+    sales = [step for step in submits(protect(approved, book, STAMP)) if step.covers is not None]
+    assert [step for step in submits(protect(approved, book, later)) if step.covers is not None] == sales
 
 
 @given(books())

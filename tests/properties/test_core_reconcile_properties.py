@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -14,15 +14,16 @@ from desk.domain.trades import Book, Trade
 
 NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+S = OrderStatus
 counts = st.dictionaries(st.sampled_from(SYMBOLS), st.integers(-20, 100))
 
 
-def trade(number: int, symbol: str, entered: int, exited: int) -> Trade:
+def trade(number: int, symbol: str, entered: int, exited: int, status: OrderStatus = OrderStatus.WORKING) -> Trade:
     spec = OrderSpec(
         f"n-{symbol}-{number}", symbol, Side.BUY, 100, OrderType.LIMIT, OrderClass.BRACKET, TimeInForce.GTC, Decimal(100),
         take_profit=Decimal(115), stop_loss=Decimal(95),
     )  # fmt: skip
-    return Trade(spec, NOW, 100.0, "test", entry_status=OrderStatus.WORKING, entered=entered, exited=exited)
+    return Trade(spec, NOW, 100.0, "test", entry_status=status, entered=entered, exited=exited)
 
 
 @st.composite
@@ -32,14 +33,14 @@ def books(draw: st.DrawFn) -> Book:
     for number, symbol in enumerate(symbols):
         entered = draw(st.integers(0, 100))
         opened.append(trade(number, symbol, entered, draw(st.integers(0, entered))))
-    left = draw(st.sets(st.sampled_from(SYMBOLS)))
-    return Book(
-        MappingProxyType({one.key: one for one in opened}), last_exit=MappingProxyType(dict.fromkeys(left, date(2024, 1, 2)))
-    )
+    # Symbols that were sold, and symbols whose entry never filled.
+    over = draw(st.dictionaries(st.sampled_from(SYMBOLS), st.sampled_from([0, 50])))
+    closed = tuple(trade(10 + n, symbol, shares, shares, S.CANCELED) for n, (symbol, shares) in enumerate(sorted(over.items())))
+    return Book(MappingProxyType({one.key: one for one in opened}), closed)
 
 
 def traded(book: Book) -> set[str]:
-    return {one.symbol for one in book.open.values()} | set(book.last_exit)
+    return {one.symbol for one in (*book.open.values(), *book.closed)}
 
 
 def expected(book: Book, foreign: dict[str, int]) -> dict[str, int]:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from alpaca.common.exceptions import APIError
+from alpaca.trading.enums import OrderStatus as AlpacaStatus
 
 from desk.brokers.alpaca_orders import EVENT, STATUS, order_request, parse_update, refusal_of
+from desk.core.lifecycle import next_status
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import TERMINAL, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 
@@ -85,7 +87,7 @@ ALPACAS_STATUSES = {
 
 def test_each_of_alpacas_seventeen_statuses_has_a_word_here() -> None:
     assert len(ALPACAS_STATUSES) == 17
-    assert set(STATUS) >= ALPACAS_STATUSES
+    assert set(STATUS) >= ALPACAS_STATUSES | {status.value for status in AlpacaStatus}
     assert {type(status) for status in STATUS.values()} == {OrderStatus}
 
 
@@ -96,7 +98,18 @@ def test_what_is_over_at_alpaca_is_over_here(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["new", "accepted", "pending_new", "held", "partially_filled", "pending_cancel", "pending_replace"]
+    "word",
+    [
+        "new",
+        "accepted",
+        "pending_new",
+        "held",
+        "partially_filled",
+        "pending_cancel",
+        "pending_replace",
+        "pending_review",
+        "done_for_day",  # a GTC order works again tomorrow
+    ],
 )
 def test_what_can_still_fill_at_alpaca_can_still_fill_here(word: str) -> None:
     assert STATUS[word] not in TERMINAL
@@ -113,6 +126,10 @@ def test_every_event_that_is_read_is_one_that_alpaca_sends() -> None:
     assert set(EVENT) <= ALPACAS_EVENTS
 
 
+def test_an_order_that_is_done_for_today_works_again_tomorrow() -> None:
+    assert next_status(STATUS["done_for_day"], OrderStatus.WORKING) is OrderStatus.WORKING
+
+
 def test_fills_and_ends_change_an_order_and_requests_do_not() -> None:
     assert (EVENT["fill"], EVENT["partial_fill"]) == (OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED)
     only_inform = {
@@ -122,6 +139,7 @@ def test_fills_and_ends_change_an_order_and_requests_do_not() -> None:
         "order_replace_rejected",
         "order_cancel_rejected",
         "calculated",
+        "done_for_day",
     }
     assert only_inform.isdisjoint(EVENT)
 

@@ -56,6 +56,15 @@ def test_news_of_an_unknown_order_waits_until_somebody_knows_it() -> None:
     assert ids.unpark() == []
 
 
+def test_parked_updates_come_back_in_the_order_of_their_arrival() -> None:
+    ids = OrderIds()
+    for broker_id, execution_id in (("b1", "x1"), ("b2", "x2"), ("b1", "x3")):
+        ids.park(update(broker_id, execution_id))
+    ids.bind("b2", TARGET)
+    ids.bind("b1", ENTRY)
+    assert [one.execution_id for one in ids.unpark()] == ["x1", "x2", "x3"]
+
+
 def test_news_of_a_known_order_does_not_wait() -> None:
     ids = OrderIds()
     ids.bind("b1", ENTRY)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from desk.core.book import with_event, with_refusal, with_step
+from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
 from desk.core.costs import shortfall
 from desk.core.protect import cover
 from desk.domain.decisions import FixedExit, Intent, IntentKind
@@ -115,6 +115,63 @@ def test_impossible_news_is_an_error_and_not_a_guess() -> None:
     book = with_event(held(), event(STOP, S.CANCELED))
     with pytest.raises(ValueError, match="canceled cannot become filled"):
         with_event(book, event(STOP, S.FILLED, 10, "95"))
+
+
+def test_unexpected_news_counts_its_fill_once_and_leaves_the_statuses() -> None:
+    book = with_event(held(), event(STOP, S.CANCELED))
+    sold = with_unexpected(book, event(STOP, S.PARTIALLY_FILLED, 4, "95"))
+    trade = sold.open["k1"]
+    assert (trade.shares, trade.exit_role, trade.stop_status) == (6, STOP, S.CANCELED)
+    assert with_unexpected(sold, event(STOP, S.PARTIALLY_FILLED, 4, "95")) == sold
+    assert with_unexpected(sold, event(STOP, S.WORKING)) == sold
+    assert with_unexpected(sold, event(STOP, S.FILLED, 6, "95", key="strange")) == sold
+
+
+def test_a_late_fill_brings_a_closed_trade_back_and_its_sale_closes_it_again() -> None:
+    book = with_event(with_step(Book(), submit(), NOW), event(ENTRY, S.CANCELED))
+    back = with_unexpected(book, event(ENTRY, S.PARTIALLY_FILLED, 4))
+    assert (back.shares(), back.closed) == ({"AAA": 4}, ())
+    over = with_unexpected(back, event(STOP, S.FILLED, 4, "95"))
+    assert not over.open and over.closed[0].exited == 4
+
+
+def test_a_stop_that_the_market_has_passed_is_known_by_the_brokers_words() -> None:
+    book = with_event(with_step(Book(), submit(), NOW), event(ENTRY, S.PARTIALLY_FILLED, 4))
+    bare = with_event(book, event(ENTRY, S.CANCELED))
+    (oco,) = cover(bare)
+    covered = with_step(bare, oco, NOW)
+    words = "stop_loss.stop_price must be <= base_price - 0.01"
+    assert [with_refusal(covered, oco, text).open["k1"].stop_passed for text in (words, "insufficient qty")] == [True, False]
+    (sale,) = cover(with_refusal(covered, oco, words))
+    assert isinstance(sale, Submit) and sale.spec.type is OrderType.MARKET
+
+
+def test_a_plain_sale_is_the_way_out_of_its_trade() -> None:
+    book = with_event(with_step(Book(), submit(), NOW), event(ENTRY, S.PARTIALLY_FILLED, 4))
+    bare = with_event(book, event(ENTRY, S.CANCELED))
+    spec = OrderSpec("s1", "AAA", Side.SELL, 4, OrderType.MARKET)
+    sale = Submit(spec, Intent(IntentKind.CLOSE, "AAA", 4, 0.0, FixedExit(0.0, 0.0), "out"), covers="k1")
+    asked = with_step(bare, sale, NOW)
+    assert (asked.open["k1"].target_status, asked.open["k1"].stop_status) == (S.CANCELED, S.SENT)
+    sold = with_event(asked, OrderEvent("s1", ENTRY, S.FILLED, NOW, "b", Fill("x9", "s1", "AAA", Side.SELL, 4, Decimal(94), NOW)))
+    assert (sold.closed[0].entered, sold.closed[0].exited, sold.closed[0].exit_role) == (4, 4, STOP)
+    assert cover(with_event(asked, OrderEvent("s1", ENTRY, S.EXPIRED, NOW, "b")))[0].key == "k1-cover2"
+
+
+def test_a_refused_second_move_puts_the_target_where_the_first_had_put_it() -> None:
+    first = Replace("r1", "k1", "AAA", TARGET, Decimal("99.00"), "time is up")
+    second = Replace("r2", "k1", "AAA", TARGET, Decimal("98.00"), "time is up")
+    once = with_step(held(), first, NOW)
+    after = with_refusal(with_step(once, second, NOW), second).open["k1"]
+    assert (after.target_price, after.exit_requested) == (Decimal("99.00"), "time is up")
+    assert with_refusal(once, first) == held()
+
+
+def test_changes_that_nobody_answered_count_as_not_sent() -> None:
+    book = with_step(with_step(Book(), submit(), NOW), submit("k2", "BBB"), NOW)
+    cancel = Cancel("c", "k1", "AAA", "too old")
+    assert without_unanswered(with_step(book, cancel, NOW), [cancel]) == book
+    assert without_unanswered(book, []) == book
 
 
 def test_the_parts_of_a_shortfall_sum_to_the_whole() -> None:

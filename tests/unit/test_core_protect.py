@@ -104,8 +104,16 @@ def test_an_exit_limit_between_two_cents_takes_the_lower_one() -> None:
 
 
 def test_an_exit_limit_does_not_go_down_to_its_own_stop() -> None:
-    assert exit_limit(held(), 178.20) == Decimal("178.17")
-    assert exit_limit(held(), 120.00) == Decimal("178.17")
+    assert exit_limit(held(), 178.20) == Decimal("178.16")  # 177.309, and the stop is at 178.15
+    assert exit_limit(held(), 120.00) == Decimal("178.16")
+
+
+def test_an_exit_just_below_a_dollar_is_on_the_grid() -> None:
+    spec = OrderSpec(
+        "k", "AAPL", Side.BUY, 5, OrderType.LIMIT, OrderClass.BRACKET, limit_price=Decimal("1.05"),
+        take_profit=Decimal("1.21"), stop_loss=Decimal("0.9999"),
+    )  # fmt: skip
+    assert exit_limit(Trade(spec, NOW, 1.0, "test"), 0.5) == Decimal("1.01")  # 1.0099 has too many digits above a dollar
 
 
 def test_leaving_a_trade_that_is_still_bought_cancels_its_entry() -> None:
@@ -121,6 +129,23 @@ def test_leaving_a_covered_trade_moves_the_target_of_its_last_cover() -> None:
     assert step.of_key == "c2"
 
 
+def test_shares_whose_exits_are_gone_are_sold_at_a_plain_limit_for_the_day() -> None:
+    bare = held(entry_status=S.CANCELED, entered=30, exited=4, target_status=S.REJECTED, stop_status=S.REJECTED, covers=("c1",))
+    (step,) = protect([closing(190.0)], book(bare), STAMP)
+    assert isinstance(step, Submit)
+    assert (step.covers, step.intent.kind, step.intent.reason) == (bare.key, IntentKind.CLOSE, "held for 10 sessions")
+    assert step.spec == OrderSpec(
+        key="f00d-20080829T143000-AAPL-open-sale2",
+        symbol="AAPL",
+        side=Side.SELL,
+        quantity=26,
+        type=OrderType.LIMIT,
+        order_class=OrderClass.SIMPLE,
+        time_in_force=TimeInForce.DAY,
+        limit_price=Decimal("189.05"),
+    )
+
+
 def test_an_exit_that_is_asked_for_is_not_asked_again_while_it_is_marketable() -> None:
     leaving = held(exit_requested="held for 10 sessions", target_price=Decimal("189.05"))
     assert protect([closing(190.0)], book(leaving), STAMP) == []
@@ -131,6 +156,11 @@ def test_an_exit_that_the_market_left_behind_is_moved_after_it() -> None:
     (step,) = protect([closing(186.0)], book(leaving), STAMP)
     assert isinstance(step, Replace)
     assert step.limit_price == Decimal("185.07")
+
+
+def test_an_exit_that_can_go_no_lower_is_not_asked_again() -> None:
+    at_the_stop = held(exit_requested="held for 10 sessions", target_price=Decimal("178.16"))
+    assert protect([closing(170.0)], book(at_the_stop), STAMP) == []
 
 
 def test_an_entry_of_the_hour_before_is_canceled_and_one_of_now_is_not() -> None:
@@ -172,6 +202,14 @@ def test_bare_shares_are_covered_where_the_trade_wanted_its_exits() -> None:
 )
 def test_no_cover_for_shares_that_are_none_still_bought_or_held_by_an_exit(changes: dict[str, object]) -> None:
     assert cover(book(held(**changes))) == []
+
+
+def test_shares_below_their_stop_are_sold_at_the_market() -> None:
+    gone = {"entry_status": S.CANCELED, "entered": 30, "target_status": S.REJECTED, "stop_status": S.REJECTED}
+    (step,) = cover(book(held(**gone, covers=("c1",), stop_passed=True)))
+    assert isinstance(step, Submit)
+    assert step.covers == held().key
+    assert step.spec == OrderSpec("f00d-20080829T143000-AAPL-open-cover2", "AAPL", Side.SELL, 30, OrderType.MARKET)
 
 
 def test_a_person_is_needed_after_the_last_cover() -> None:

@@ -7,12 +7,14 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import numpy as np
+import pytest
 
 from desk.core.rebalance import rebalance
-from desk.domain.decisions import FixedExit, Intent, IntentKind, Shares, Target, Weight
+from desk.core.review import Limits, Situation, review
+from desk.domain.decisions import Approved, FixedExit, Intent, IntentKind, Mode, Shares, Target, Weight
 from desk.domain.market import DailyBars, Market, Quote
 from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Side
-from desk.domain.trades import Book, Trade
+from desk.domain.trades import Account, Book, Trade
 
 NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
 RULE = FixedExit(0.05, 0.15)
@@ -60,6 +62,16 @@ def test_a_trade_on_its_way_is_left_whole_even_when_nothing_is_bought_yet() -> N
 def test_a_held_symbol_is_neither_added_to_nor_trimmed() -> None:
     for amount in (Shares(10), Shares(500), Weight(0.9)):
         assert rebalance([target("AAA", amount)], held("AAA", 80), 100_000.0, market()) == []
+
+
+@pytest.mark.parametrize(("equity_usd", "weight", "price"), [(321_720.0, 0.1, 160.86), (199_290.0, 0.15, 76.65)])
+def test_a_position_sized_by_the_cap_passes_the_cap(equity_usd: float, weight: float, price: float) -> None:
+    ask = price / 1.002 + 0.00001
+    shown = Market(NOW, NOW.date(), {}, {"AAA": Quote(NOW, ask, ask, ask)})
+    intents = rebalance([target("AAA", Weight(weight))], Book(), equity_usd, shown)
+    account = Account(equity_usd, equity_usd, {})
+    (verdict,) = review(intents, Situation(Book(), account, Limits(weight), Mode.ACTIVE, NOW.date()))
+    assert isinstance(verdict, Approved)
 
 
 def test_nothing_is_sold_that_is_not_held_and_nothing_bought_without_a_price() -> None:

@@ -48,6 +48,13 @@ def test_position_at_the_cap_is_approved() -> None:
     assert review([intent(quantity=150)], situation()) == [Approved(intent(quantity=150))]
 
 
+@pytest.mark.parametrize(("price", "approved"), [(150.00004, True), (150.0001, False)])
+def test_dust_of_half_a_cent_refuses_no_position_and_more_than_that_does(price: float, approved: bool) -> None:
+    for facts in (situation(), situation(cash_usd=15_000.0)):
+        (verdict,) = review([intent(quantity=100, price=price)], facts)
+        assert isinstance(verdict, Approved) is approved
+
+
 def test_lack_of_cash_is_told_with_what_is_free() -> None:
     denied = refusal(intent(), situation(cash_usd=9_999.0))
     assert (denied.reason, denied.text) == (Reason.CASH, "100 shares cost 10,000 dollars, 9,999 are free")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -31,8 +31,8 @@ def of(symbol: str, key: str, **changes: object) -> Trade:
     return trade(spec=replace(SPEC, key=key, symbol=symbol), **changes)
 
 
-def book(*trades: Trade, **last_exit: date) -> Book:
-    return Book(MappingProxyType({one.key: one for one in trades}), last_exit=MappingProxyType(last_exit))
+def book(*trades: Trade, closed: tuple[Trade, ...] = ()) -> Book:
+    return Book(MappingProxyType({one.key: one for one in trades}), closed)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,16 @@ def test_a_book_adds_up_the_trades_of_a_symbol() -> None:
     assert [one.key for one in held.trades_of("AAA")] == ["k1", "k2"]
 
 
-def test_a_book_knows_the_symbols_that_it_holds_and_has_left() -> None:
-    assert book(of("AAA", "k1"), BBB=date(2024, 1, 2)).symbols() == {"AAA", "BBB"}
+def test_a_book_knows_every_symbol_that_it_holds_has_left_or_only_tried() -> None:
+    left = of("BBB", "k2", entry_status=S.FILLED, entered=10, exited=10)
+    tried = of("CCC", "k3", entry_status=S.CANCELED)
+    assert book(of("AAA", "k1"), closed=(left, tried)).symbols() == {"AAA", "BBB", "CCC"}
+
+
+def test_a_trade_that_is_over_is_found_by_each_of_its_keys() -> None:
+    earlier, later = of("AAA", "k1", covers=("c1",)), of("BBB", "k2")
+    over = book(of("CCC", "k3"), closed=(earlier, later))
+    assert [over.former(key) for key in ("k1", "c1", "k2", "k3")] == [earlier, earlier, later, None]
 
 
 def test_an_order_belongs_to_the_trade_that_it_opened_or_covers() -> None:

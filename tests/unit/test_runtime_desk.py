@@ -14,7 +14,7 @@ import pytest
 from desk.core.ports import Journal
 from desk.core.review import Limits
 from desk.domain.breaks import Break
-from desk.domain.decisions import FixedExit, Mode, Reason, Shares, Target, Weight
+from desk.domain.decisions import Denied, FixedExit, Mode, Reason, Shares, Target, Weight
 from desk.domain.journal import Acknowledged, BreakFound, BrokerRefusal, ForeignOrder, ModeChanged, Row, RunStarted
 from desk.domain.market import DailyBars, Market
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, Side
@@ -24,7 +24,6 @@ from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
 from desk.runtime.clock import VirtualClock
 from desk.runtime.desk import Desk
-from desk.runtime.desk_thread import DeskThread, InlineRunner, Runner
 
 NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -35,16 +34,19 @@ STARTED = RunStarted("combined", "exchange", "bundled", 1, resumed=False)
 
 
 class Outbox:
-    """A gateway to nowhere that insists on the journal: what it is given must already be written."""
+    """A gateway to nowhere that insists on the journal: what it is given must already be written. It takes every change."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, desk: Desk) -> None:
         self._journal = journal
+        self._desk = desk
         self.sent: list[Step] = []
 
     def send(self, step: Step) -> None:
         assert self._journal.has_step(step.key)
         assert any(row.value == step for row in self._journal.rows())
         self.sent.append(step)
+        if not isinstance(step, Submit):
+            self._desk.acknowledged(Acknowledged(step.key, {}))
 
     @property
     def keys(self) -> list[str]:
@@ -52,7 +54,8 @@ class Outbox:
 
 
 def opened(journal: Journal, limits: Limits = LIMITS) -> tuple[Desk, Outbox]:
-    desk, outbox = Desk(journal, VirtualClock(NOW), limits), Outbox(journal)
+    desk = Desk(journal, VirtualClock(NOW), limits)
+    outbox = Outbox(journal, desk)
     desk.send_through(outbox)
     return desk, outbox
 
@@ -157,6 +160,48 @@ def test_a_desk_without_a_gateway_says_so(journal: MemoryJournal) -> None:
         Desk(journal, VirtualClock(NOW), LIMITS).decide(market(), FLAT, buy("AAA"))
 
 
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_two_targets_for_one_symbol_open_it_once_and_harm_no_other(tmp_path: Path, kind: str) -> None:
+    journal: Journal = MemoryJournal("f00d") if kind == "memory" else SqlJournal(tmp_path / "journal.db", "f00d")
+    desk, outbox = opened(journal)
+    decided = desk.decide(market(), FLAT, buy("AAA", "AAA", "BBB"))
+    assert outbox.keys == ["f00d-20240103T150000-AAA-open", "f00d-20240103T150000-BBB-open"]
+    assert [(one.symbol, one.reason) for one in decided.denied] == [("AAA", Reason.ALREADY_WORKING)]
+    journal.close()
+
+
+def test_two_purchases_of_one_symbol_together_stay_below_the_cap(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA", "AAA", weight=0.14))
+    assert sum(step.spec.quantity for step in outbox.sent if isinstance(step, Submit)) == 139
+
+
+def test_a_target_that_makes_no_sense_is_denied_and_the_others_go_on(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    wanted = [*buy("AAA", weight=float("nan")), *buy("ZZZ"), *buy("BBB")]
+    decided = desk.decide(market(), FLAT, wanted)
+    assert outbox.keys == ["f00d-20240103T150000-BBB-open"]
+    assert [one.reason for one in decided.denied] == [Reason.BAD_TARGET, Reason.NO_PRICE]
+    assert tuple(values(journal, Denied)) == decided.denied
+
+
+def test_one_order_that_cannot_be_sent_holds_back_no_other(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+
+    class Stumbles:
+        def send(self, step: Step) -> None:
+            if step.key.endswith("AAA-open"):
+                raise TypeError("no such field")
+            outbox.send(step)
+
+    desk.send_through(Stumbles())
+    desk.decide(market(), FLAT, buy("AAA", "BBB"))
+    assert outbox.keys == ["f00d-20240103T150000-BBB-open"]
+    (refusal,) = values(journal, BrokerRefusal)
+    assert isinstance(refusal, BrokerRefusal) and "no such field" in refusal.message
+    assert [trade.symbol for trade in desk.book.open.values()] == ["BBB"]
+
+
 def test_refused_trades_are_journaled_and_given_back(journal: MemoryJournal) -> None:
     desk, outbox = opened(journal)
     decided = desk.decide(market(), FLAT, buy("AAA", weight=0.2) + buy("BBB", weight=0.00001))
@@ -205,18 +250,6 @@ def test_a_half_filled_entry_that_ends_is_covered_at_once(journal: MemoryJournal
     assert len(outbox.sent) == 2
 
 
-def test_a_refused_cover_is_followed_by_another_until_a_person_is_needed(journal: MemoryJournal) -> None:
-    desk, outbox = opened(journal)
-    desk.decide(market(), FLAT, buy("AAA"))
-    entry = outbox.sent[0]
-    desk.order_event(filled(entry, 40, OrderStatus.PARTIALLY_FILLED))
-    desk.order_event(told(entry, OrderStatus.CANCELED))
-    for number in range(1, 8):
-        desk.refused(BrokerRefusal(f"{entry.key}-cover{number}", 403, 40310000, "insufficient qty"))
-    assert outbox.keys[1:] == [f"{entry.key}-cover{number}" for number in range(1, 6)]
-    assert not desk.book.open[entry.key].is_protected
-
-
 def test_a_refused_entry_leaves_the_symbol_free(journal: MemoryJournal) -> None:
     desk, outbox = opened(journal)
     desk.decide(market(), FLAT, buy("AAA"))
@@ -240,6 +273,24 @@ def test_a_foreign_order_is_journaled_under_a_key_before_it_goes(journal: Memory
     assert journal.has_step(key)
     assert values(journal, ForeignOrder) == [ForeignOrder(key, "AAA", "market buy 5")]
     assert desk.step(key) is None
+
+
+def test_two_foreign_orders_of_one_moment_have_two_keys_and_so_have_those_after_a_restart(journal: MemoryJournal) -> None:
+    desk, _ = opened(journal)
+    keys = [desk.foreign("AAA", "limit"), desk.foreign("AAA", "stop")]
+    again, _ = opened(journal)
+    again.recover()
+    keys.append(again.foreign("AAA", "market"))
+    assert len(set(keys)) == 3
+
+
+def test_a_symbol_that_was_tried_and_never_filled_is_reconciled_too(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA"))
+    desk.order_event(told(outbox.sent[0], OrderStatus.CANCELED))
+    for hours in (1, 2):
+        decided = desk.decide(market(NOW + hours * HOUR), replace(FLAT, shares={"AAA": 5}), [])
+    assert decided.breaks == (Break("AAA", 0, 5),)
 
 
 # ---- halted --------------------------------------------------------------------------------------------------------
@@ -297,7 +348,20 @@ def test_a_halt_outlives_the_process(journal: MemoryJournal) -> None:
     assert outbox.sent == []
 
 
-# ---- start and recovery --------------------------------------------------------------------------------------------
+def test_trouble_halts_and_only_a_person_loosens(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    desk.trouble("an update was lost")
+    assert desk.mode is Mode.HALTED
+    desk.decide(market(), FLAT, buy("AAA"))
+    assert outbox.sent == []
+    journal.append([Row(NOW, ModeChanged(Mode.ACTIVE, "looked at it"))])  # `desk mode`, while no desk runs
+    again, outbox = opened(journal)
+    again.recover()
+    again.decide(market(NOW + HOUR), FLAT, buy("AAA"))
+    assert len(outbox.sent) == 1
+
+
+# ---- start --------------------------------------------------------------------------------------------
 
 
 def test_shares_from_before_the_desk_came_are_no_break_however_often_it_resumes(journal: MemoryJournal) -> None:
@@ -324,56 +388,9 @@ def test_a_resumed_desk_tells_what_the_broker_holds_otherwise(journal: MemoryJou
 def test_iterations_are_counted_across_restarts(journal: MemoryJournal) -> None:
     desk, _ = opened(journal)
     for _ in range(3):
-        desk.finish_iteration(NOW.date(), FLAT)
+        desk.finish_iteration(NOW.date(), FLAT, 0)
     again, _ = opened(journal)
     again.recover()
     assert again.iterations == 3
-    again.finish_iteration(NOW.date(), FLAT)
+    again.finish_iteration(NOW.date(), FLAT, 0)
     assert again.iterations == 4
-
-
-def covered(journal: Journal, runner: Runner | None = None) -> tuple[Desk, Outbox]:
-    """A desk that went through most of what there is: a half-filled entry under its second cover, and an exit on its way."""
-    desk, outbox = opened(journal)
-    desk.work_in(runner or InlineRunner())
-    desk.start(STARTED, FLAT)
-    desk.decide(market(), FLAT, buy("AAA", "BBB", "CCC"))
-    first, second, third = outbox.sent
-    desk.acknowledged(Acknowledged(first.key, {"entry": "b1"}))
-    desk.order_event(filled(first, 40, OrderStatus.PARTIALLY_FILLED, "x1"))
-    desk.order_event(filled(first, 40, OrderStatus.PARTIALLY_FILLED, "x1"))
-    desk.order_event(told(first, OrderStatus.CANCELED))
-    desk.refused(BrokerRefusal(f"{first.key}-cover1", 403, 40310000, "insufficient qty"))
-    desk.order_event(filled(second, name="x2"))
-    desk.refused(BrokerRefusal(third.key, 422, 42210000, "no"))
-    desk.decide(market(NOW + HOUR), replace(FLAT, shares={"AAA": 40, "BBB": 99}), leave("BBB"))
-    desk.finish_iteration(NOW.date(), FLAT)
-    return desk, outbox
-
-
-def test_a_desk_that_died_comes_back_with_the_same_book(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "f00d")
-    desk, outbox = covered(journal)
-    before, keys = desk.book, outbox.keys
-    journal.close()
-    del desk
-    reopened = SqlJournal(tmp_path / "journal.db", "other")
-    again, silent = opened(reopened)
-    assert again.recover() == before
-    assert [again.step(key) for key in keys] == outbox.sent
-    assert silent.sent == []
-    assert (before.shares(), len(before.closed)) == ({"AAA": 40, "BBB": 99}, 1)
-    reopened.close()
-
-
-def test_a_desk_in_a_thread_of_its_own_ends_with_the_same_book(tmp_path: Path) -> None:
-    errors: list[BaseException] = []
-    runner = DeskThread(on_error=errors.append)
-    journal = SqlJournal(tmp_path / "journal.db", "f00d")
-    threaded, outbox = covered(journal, runner)
-    alone, expected = covered(MemoryJournal("f00d"))
-    assert threaded.book == alone.book
-    assert outbox.sent == expected.sent
-    runner.close()
-    assert errors == []
-    journal.close()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread, current_thread
 
 import pytest
 
+from desk.core.review import Limits
+from desk.domain.decisions import Mode
+from desk.domain.journal import Acknowledged, Row
+from desk.journal.memory import MemoryJournal
 from desk.runtime.clock import SystemClock, VirtualClock, stopwatch, wait_seconds
+from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread, InlineRunner, Runner
 
 PATIENCE_SECONDS = 5.0
@@ -94,6 +99,30 @@ def test_closing_finishes_what_was_handed_over(errors: list[BaseException]) -> N
     assert done == list(range(100))
 
 
+def test_once_the_thread_is_closed_a_caller_does_the_work_itself(errors: list[BaseException]) -> None:
+    runner = DeskThread(on_error=errors.append)
+    runner.close()
+    assert runner.call(current_thread) is current_thread()
+
+
+def test_work_posted_after_the_end_of_the_thread_is_not_lost_in_silence(errors: list[BaseException]) -> None:
+    runner, done = DeskThread(on_error=errors.append), list[int]()
+    runner.close()
+    runner.post(lambda: done.append(1))
+    runner.post(fail)
+    assert done == [1]
+    assert [str(error) for error in errors] == ["the journal is gone"]
+
+
+def test_the_thread_outlives_whoever_hears_of_its_errors() -> None:
+    runner, done = DeskThread(on_error=lambda error: fail()), list[int]()
+    runner.post(fail)
+    runner.post(lambda: done.append(1))
+    runner.call(lambda: None)
+    assert done == [1]
+    runner.close()
+
+
 @pytest.mark.parametrize("kind", ["inline", "thread"])
 def test_both_runners_keep_the_same_promises(kind: str) -> None:
     runner: Runner = InlineRunner() if kind == "inline" else DeskThread(on_error=lambda error: None)
@@ -102,6 +131,25 @@ def test_both_runners_keep_the_same_promises(kind: str) -> None:
     assert runner.call(lambda: [*done, "second"]) == ["first", "second"]
     with pytest.raises(LookupError):
         runner.call(fail)
+    runner.close()
+
+
+def test_a_desk_whose_journal_is_full_halts_tells_every_caller_and_hangs_none() -> None:
+    class Full(MemoryJournal):
+        def append(self, rows: Sequence[Row]) -> None:
+            raise OSError("no space left on device")
+
+    desk = Desk(Full("f00d"), SystemClock(), Limits(0.15))
+    runner = DeskThread(on_error=lambda error: desk.halt(f"the desk met an error: {error}"))
+    desk.work_in(runner)
+    desk.acknowledged(Acknowledged("k", {}))
+    caller = Thread(target=lambda: desk.book, daemon=True)
+    caller.start()
+    caller.join(PATIENCE_SECONDS)
+    assert not caller.is_alive()
+    assert desk.mode is Mode.HALTED
+    with pytest.raises(OSError, match="no space left"):
+        desk.foreign("AAA", "market buy 5")
     runner.close()
 
 

@@ -193,7 +193,7 @@ def test_the_gate_counts_what_it_refused_and_what_it_would_have_refused(threshol
         Denied("AAA", Reason.CASH, "no cash"),
         submit("BBB", 0.5),
         submit("CCC", 0.4),
-        submit("DDD", 0.9),
+        submit("DDD", 0.6),
         submit("EEE", None),
         cover("BBB"),
     )

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from desk.domain.errors import ConfigurationError, UsageError
+from desk.journal.sql import SqlJournal
 from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
 
+ROOT = Path(__file__).parents[2]
 IDENTITY = RunIdentity("combined", "exchange", "bundled", "2008-09-02", 60, 7, "config/showcase.yaml")
+
+
+def started(tmp_path: Path) -> RunFolder:
+    """The folder of a run that got as far as its journal."""
+    folder = create(tmp_path, "run", IDENTITY)
+    SqlJournal(folder.journal, "f00d").close()
+    return folder
 
 
 def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
@@ -32,7 +45,7 @@ def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_is_reopened_as_what_it_was(tmp_path: Path) -> None:
-    folder = create(tmp_path, "run", IDENTITY)
+    folder = started(tmp_path)
     assert reopen(folder.path, None, None) == (folder, IDENTITY)
     assert reopen(folder.path, "combined", "exchange") == (folder, IDENTITY)
 
@@ -68,22 +81,80 @@ def test_resuming_something_that_is_no_run_says_so(tmp_path: Path, name: str) ->
     ],
 )
 def test_a_run_is_not_resumed_as_another(tmp_path: Path, strategy: str | None, broker: str | None, fix: str) -> None:
-    folder = create(tmp_path, "run", IDENTITY)
+    folder = started(tmp_path)
     with pytest.raises(UsageError, match=fix):
         reopen(folder.path, strategy, broker)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", json.dumps({"strategy": "combined"}), json.dumps({"colour": "red"})])
 def test_a_broken_identity_is_told_and_not_guessed(tmp_path: Path, text: str) -> None:
-    folder = create(tmp_path, "run", IDENTITY)
+    folder = started(tmp_path)
     folder.identity_file.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"run\.json cannot be read.*restore it or start a new run"):
+    with pytest.raises(ConfigurationError, match=r"run\.json cannot be read.*restore it, or move the folder away and start anew"):
         reopen(folder.path, None, None)
 
 
 def test_runs_from_before_a_field_was_added_can_be_resumed(tmp_path: Path) -> None:
-    folder = create(tmp_path, "run", IDENTITY)
+    folder = started(tmp_path)
     known = json.loads(folder.identity_file.read_text())
-    del known["config"]
+    del known["config"], known["account"]
     folder.identity_file.write_text(json.dumps(known))
-    assert reopen(folder.path, None, None)[1].config is None
+    identity = reopen(folder.path, None, None)[1]
+    assert (identity.config, identity.account) == (None, None)
+
+
+def test_a_run_without_its_journal_is_not_resumed(tmp_path: Path) -> None:
+    """A new journal in its place would know nothing of what was sent, and buy everything a second time."""
+    folder = started(tmp_path)
+    folder.journal.unlink()
+    with pytest.raises(UsageError, match=r"journal\.db is gone.*move the folder away and start anew"):
+        reopen(folder.path, None, None)
+    assert not folder.journal.exists()
+
+
+# ---- one process a run ---------------------------------------------------------------------------------------------
+
+HOLDER = """
+import sys
+from pathlib import Path
+from desk.runtime.run_folder import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def another_process(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds `folder` until a line comes, or until it is killed."""
+    command = [sys.executable, "-c", HOLDER, str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline() == "locked\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_run_that_another_process_trades_is_refused_until_that_one_ends(tmp_path: Path) -> None:
+    folder = started(tmp_path)
+    with another_process(folder) as holder:
+        with pytest.raises(UsageError, match=r"another process trades this run; stop that one first"), folder.locked():
+            pass
+        holder.kill()
+        holder.wait()
+        with folder.locked():
+            pass
+
+
+def test_a_folder_can_be_locked_again_once_it_is_let_go(tmp_path: Path) -> None:
+    folder = started(tmp_path)
+    with folder.locked(), pytest.raises(UsageError), folder.locked():
+        pass
+    with folder.locked():
+        pass
+
+
+def test_the_lock_of_one_run_holds_back_no_other(tmp_path: Path) -> None:
+    with started(tmp_path).locked(), started(tmp_path).locked():
+        pass

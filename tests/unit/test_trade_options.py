@@ -13,10 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from desk.cli.broker_choice import check_live, choose_broker, config_of
+from desk.cli.trade_alpaca import _folder
 from desk.cli.trade_exchange import expected_iterations
 from desk.cli.trade_options import TradeOptions, parse
 from desk.data.calendars import session_on
 from desk.domain.errors import ConfigurationError, UsageError
+from desk.journal.sql import SqlJournal
 from desk.runtime.run_folder import RunIdentity, create
 from desk.settings.behaviour import Behaviour
 from desk.settings.credentials import Credentials
@@ -137,6 +139,13 @@ def test_what_only_the_exchange_knows_is_refused_at_alpaca(option: list[str]) ->
     assert told.startswith(option[0]) and "leave it out" in told
 
 
+@pytest.mark.parametrize("option", [["--sessions", "5"], ["--start", "2008-09-02"], ["--seed", "3"], ["--data", "bars"]])
+def test_what_only_the_exchange_knows_is_refused_when_the_keys_lead_to_alpaca(option: list[str]) -> None:
+    with pytest.raises(UsageError, match=f"^{option[0]} is for the built-in exchange.*or add --broker exchange"):
+        choose_broker(parse([*COMBINED, *option]), settings("paper"))
+    assert choose_broker(parse([*COMBINED, *option, "--broker", "exchange"]), settings("paper")) == "exchange"
+
+
 @pytest.mark.parametrize("option", [["--sessions", "5"], ["--start", "2008-09-02"], ["--seed", "0"], ["--data", "bars"]])
 def test_a_run_is_resumed_as_it_was(option: list[str]) -> None:
     told = refusal("--resume", "runs/combined-exchange", *option)
@@ -201,8 +210,11 @@ def test_real_money_needs_all_three_keys_and_paper_none(is_paper: bool, live: bo
 # ---- resuming ------------------------------------------------------------------------------------------------------
 
 
-def run_at(tmp_path: Path, broker: str, config: str | None = None) -> str:
-    return str(create(tmp_path, "run", RunIdentity("combined", broker, "bundled", None, None, 1, config)).path)
+def run_at(tmp_path: Path, broker: str, config: str | None = None, account: str | None = None) -> str:
+    """The folder of a run that got as far as its journal."""
+    folder = create(tmp_path, "run", RunIdentity("combined", broker, "bundled", None, None, 1, config, account))
+    SqlJournal(folder.journal, "f00d").close()
+    return str(folder.path)
 
 
 @pytest.mark.parametrize("keys", [None, "paper", "live"])
@@ -212,6 +224,30 @@ def test_a_run_at_the_exchange_is_resumed_there_whatever_keys_are_set(tmp_path: 
 
 def test_a_run_at_alpaca_is_resumed_there(tmp_path: Path) -> None:
     assert choose_broker(parse(["--resume", run_at(tmp_path, "alpaca")]), settings("paper")) == "alpaca"
+
+
+def test_a_live_account_is_not_resumed_without_the_three_keys(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"but not --live, --account ID\. Nothing was started"):
+        choose_broker(parse(["--resume", run_at(tmp_path, "alpaca")]), settings("live"))
+
+
+def test_a_run_at_alpaca_is_not_resumed_without_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ALPACA_API_KEY and ALPACA_API_SECRET"):
+        choose_broker(parse(["--resume", run_at(tmp_path, "alpaca")]), settings())
+
+
+def test_a_run_is_resumed_in_its_own_account_only(tmp_path: Path) -> None:
+    path = run_at(tmp_path, "alpaca", account="PA1")
+    options = parse(["--resume", path])
+    assert str(_folder(options, "PA1").path) == path
+    with pytest.raises(UsageError, match=r"that run trades account PA1, the keys belong to PA2.*leave --resume out"):
+        _folder(options, "PA2")
+
+
+def test_a_new_run_at_alpaca_remembers_its_account(tmp_path: Path) -> None:
+    folder = _folder(parse([*COMBINED, "--runs", str(tmp_path)]), "PA1")
+    assert folder.path.name == "combined-alpaca-PA1"
+    assert json.loads(folder.identity_file.read_text())["account"] == "PA1"
 
 
 def test_resuming_nothing_is_refused(tmp_path: Path) -> None:

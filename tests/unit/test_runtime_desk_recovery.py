@@ -1,0 +1,398 @@
+"""When something goes wrong: processes that die between journal and broker, brokers that refuse, news that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from desk.brokers.dry_run import DryRunGateway
+from desk.core.ports import Journal
+from desk.core.protect import MAX_COVERS
+from desk.core.review import Limits
+from desk.domain.decisions import FixedExit, Mode, Shares, Target, Weight
+from desk.domain.journal import Acknowledged, BrokerRefusal, IterationDone, ModeChanged, Row, RunStarted
+from desk.domain.market import DailyBars, Market
+from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, OrderType, Side
+from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.trades import Account
+from desk.journal.memory import MemoryJournal
+from desk.journal.sql import SqlJournal
+from desk.runtime.clock import VirtualClock
+from desk.runtime.desk import Desk
+from desk.runtime.desk_thread import DeskThread, InlineRunner, Runner
+
+NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+RULE = FixedExit(0.05, 0.15)
+FLAT = Account(100_000.0, 100_000.0, {})
+FIVE, HELD = replace(FLAT, shares={"AAA": 5}), replace(FLAT, shares={"AAA": 99})
+STARTED = RunStarted("combined", "exchange", "bundled", 1, resumed=False)
+ENTRY, TARGET, STOP = GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS
+BELOW_STOP = "stop_loss.stop_price must be <= base_price - 0.01"
+S = OrderStatus
+
+
+class Outbox:
+    """A gateway to nowhere that takes every change."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.sent: list[Step] = []
+
+    def send(self, step: Step) -> None:
+        self.sent.append(step)
+        if not isinstance(step, Submit):
+            self._desk.acknowledged(Acknowledged(step.key, {}))
+
+    @property
+    def keys(self) -> list[str]:
+        return [step.key for step in self.sent]
+
+    @property
+    def kinds(self) -> list[type]:
+        return [type(step) for step in self.sent]
+
+
+class Killed(BaseException):
+    """The process dies between the journal and the broker."""
+
+
+class Dies:
+    def send(self, step: Step) -> None:
+        raise Killed
+
+
+def opened(journal: Journal) -> tuple[Desk, Outbox]:
+    desk = Desk(journal, VirtualClock(NOW), Limits(max_position_fraction=0.15))
+    outbox = Outbox(desk)
+    desk.send_through(outbox)
+    return desk, outbox
+
+
+def recovered(journal: Journal) -> tuple[Desk, Outbox]:
+    desk, outbox = opened(journal)
+    desk.recover()
+    return desk, outbox
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal("f00d")
+
+
+def market(hours: int = 0, close: float = 100.0) -> Market:
+    at, column = NOW + hours * HOUR, np.array([close])
+    bars = DailyBars((date(2024, 1, 2),), column, column, column, column, column)
+    return Market(at, at.date(), dict.fromkeys(("AAA", "BBB", "CCC"), bars))
+
+
+def buy(*symbols: str) -> list[Target]:
+    return [Target(symbol, Weight(0.1), RULE, "RSI 28.0") for symbol in symbols]
+
+
+def leave(*symbols: str) -> list[Target]:
+    return [Target(symbol, Shares(0), RULE, "held for 10 sessions") for symbol in symbols]
+
+
+def news(step: Step, status: OrderStatus, shares: int = 0, name: str = "x1", role: GroupRole = ENTRY) -> OrderEvent:
+    assert isinstance(step, Submit)
+    side = step.spec.side if role is ENTRY else step.spec.side.opposite
+    fill = Fill(name, step.key, step.spec.symbol, side, shares, Decimal(100), NOW, role) if shares else None
+    return OrderEvent(step.key, role, status, NOW, "b1", fill)
+
+
+def bought(journal: Journal, shares: int = 99) -> tuple[Desk, Outbox, Step]:
+    """A desk with an entry of 99 shares, of which `shares` are filled."""
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA"))
+    entry = outbox.sent[0]
+    desk.order_event(news(entry, S.FILLED if shares == 99 else S.PARTIALLY_FILLED, shares))
+    return desk, outbox, entry
+
+
+def bare(journal: Journal) -> tuple[Desk, Outbox, Step]:
+    """A desk whose entry ended after 5 of 99 shares, so that its first cover went out."""
+    desk, outbox, entry = bought(journal, 5)
+    desk.order_event(news(entry, S.CANCELED))
+    assert outbox.keys == [entry.key, f"{entry.key}-cover1"]
+    return desk, outbox, entry
+
+
+def refusal(key: str, words: str = "insufficient qty available") -> BrokerRefusal:
+    return BrokerRefusal(key, 403, 40310000, words)
+
+
+# ---- the same book after a restart ---------------------------------------------------------------------------------
+
+
+def test_an_iteration_is_journaled_with_the_positions_that_it_was_decided_on(journal: MemoryJournal) -> None:
+    desk, _, _ = bought(journal)
+    desk.finish_iteration(NOW.date(), FLAT, 0)
+    assert list(journal.rows())[-1].value == IterationDone(1, NOW.date(), 100_000.0, 100_000.0, 0)
+    assert desk.book.shares() == {"AAA": 99}
+
+
+def covered(journal: Journal, runner: Runner | None = None) -> tuple[Desk, Outbox]:
+    """A desk that went through most of what there is: a half-filled entry under its second cover, and an exit on its way."""
+    desk, outbox = opened(journal)
+    desk.work_in(runner or InlineRunner())
+    desk.start(STARTED, FLAT)
+    desk.decide(market(), FLAT, buy("AAA", "BBB", "CCC"))
+    first, second, third = outbox.sent
+    desk.acknowledged(Acknowledged(first.key, {"entry": "b1"}))
+    for _ in range(2):
+        desk.order_event(news(first, S.PARTIALLY_FILLED, 40, "x1"))
+    desk.order_event(news(first, S.CANCELED))
+    desk.refused(refusal(f"{first.key}-cover1"))
+    desk.order_event(news(second, S.FILLED, 99, "x2"))
+    desk.refused(BrokerRefusal(third.key, 422, 42210000, "no"))
+    desk.decide(market(1), replace(FLAT, shares={"AAA": 40, "BBB": 99}), leave("BBB"))
+    desk.finish_iteration(NOW.date(), FLAT, 2)
+    desk.drain()
+    return desk, outbox
+
+
+def test_a_desk_that_died_comes_back_with_the_same_book(tmp_path: Path) -> None:
+    journal = SqlJournal(tmp_path / "journal.db", "f00d")
+    desk, outbox = covered(journal)
+    before, keys = desk.book, outbox.keys
+    assert [step.key.rsplit("-", 1)[-1] for step in outbox.sent[3:]] == ["cover1", "cover2", "exit"]
+    journal.close()
+    del desk
+    reopened = SqlJournal(tmp_path / "journal.db", "other")
+    again, silent = recovered(reopened)
+    assert again.book == before
+    assert again.mode is Mode.HALTED
+    assert [again.step(key) for key in keys] == outbox.sent
+    assert silent.sent == []
+    assert (before.shares(), len(before.closed)) == ({"AAA": 40, "BBB": 99}, 1)
+    reopened.close()
+
+
+def test_a_desk_in_a_thread_of_its_own_ends_with_the_same_book(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+    runner = DeskThread(on_error=errors.append)
+    journal = SqlJournal(tmp_path / "journal.db", "f00d")
+    threaded, outbox = covered(journal, runner)
+    alone, expected = covered(MemoryJournal("f00d"))
+    assert threaded.book == alone.book
+    assert outbox.sent == expected.sent
+    runner.close()
+    assert errors == []
+    journal.close()
+
+
+# ---- killed between the journal and the broker ---------------------------------------------------------------------
+
+
+def dies_in(desk: Desk, work: Callable[[], object]) -> None:
+    desk.send_through(Dies())
+    with pytest.raises(Killed):
+        work()
+
+
+def test_a_cancel_that_was_journaled_and_not_sent_is_sent_after_a_restart_once(journal: MemoryJournal) -> None:
+    desk, _, _ = bought(journal, 5)
+    dies_in(desk, lambda: desk.decide(market(1), FIVE, []))
+    again, outbox = recovered(journal)
+    for hours in (2, 3, 4):
+        again.decide(market(hours), FIVE, [])
+    assert outbox.kinds == [Cancel]
+
+
+def test_an_exit_that_was_journaled_and_not_sent_is_sent_after_a_restart_once(journal: MemoryJournal) -> None:
+    desk, _, entry = bought(journal)
+    before = desk.book
+    dies_in(desk, lambda: desk.decide(market(1), HELD, leave("AAA")))
+    again, outbox = recovered(journal)
+    assert again.book == before
+    for hours in (2, 3, 4):
+        again.decide(market(hours), HELD, leave("AAA"))
+    assert outbox.kinds == [Replace]
+    assert again.book.open[entry.key].exit_requested == "held for 10 sessions"
+
+
+def test_an_exit_that_the_broker_took_is_not_sent_again(journal: MemoryJournal) -> None:
+    desk, _, _ = bought(journal)
+    desk.decide(market(1), HELD, leave("AAA"))
+    again, outbox = recovered(journal)
+    assert again.book == desk.book
+    again.decide(market(2), HELD, leave("AAA"))
+    assert outbox.sent == []
+
+
+def test_an_entry_that_nobody_answered_is_not_sent_again(journal: MemoryJournal) -> None:
+    """It may have reached the broker; only a look there, under its own id, can tell."""
+    desk, _ = opened(journal)
+    dies_in(desk, lambda: desk.decide(market(), FLAT, buy("AAA")))
+    again, outbox = recovered(journal)
+    again.decide(market(), FLAT, buy("AAA"))
+    assert outbox.sent == []
+    assert len(again.book.open) == 1
+
+
+@pytest.mark.parametrize(("unsent", "sent"), [(True, 1), (False, 0)])
+def test_only_what_is_known_never_to_have_reached_the_broker_goes_out_again_under_its_key(
+    journal: MemoryJournal, unsent: bool, sent: int
+) -> None:
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA"))
+    key = outbox.keys[0]
+    desk.refused(BrokerRefusal(key, None, None, "never reached the broker", explained=True, unsent=unsent))
+    for again in (desk, recovered(journal)[0]):
+        fresh = Outbox(again)
+        again.send_through(fresh)
+        for _ in range(2):
+            again.decide(market(), FLAT, buy("AAA"))
+        assert fresh.keys == [key] * sent
+        assert len([row for row in journal.rows() if row.step_key == key]) == 1
+        again.refused(BrokerRefusal(key, None, None, "never reached the broker", explained=True, unsent=unsent))
+
+
+def test_a_cover_that_never_reached_the_broker_goes_out_at_once_under_its_own_key(journal: MemoryJournal) -> None:
+    desk, _, entry = bought(journal, 5)
+    dies_in(desk, lambda: desk.order_event(news(entry, S.CANCELED)))
+    again, outbox = recovered(journal)
+    again.refused(BrokerRefusal(f"{entry.key}-cover1", None, None, "never reached the broker", explained=True, unsent=True))
+    again.cover_bare_shares()
+    assert outbox.keys == [f"{entry.key}-cover1"]
+    assert again.book.open[entry.key].exits_key == f"{entry.key}-cover1"
+    assert again.mode is Mode.ACTIVE
+
+
+def test_shares_that_a_restart_finds_bare_are_covered_before_the_first_iteration(journal: MemoryJournal) -> None:
+    _, _, entry = bought(journal, 5)
+    journal.append([Row(NOW, news(entry, S.CANCELED))])  # journaled, and killed before the cover was
+    again, outbox = recovered(journal)
+    assert outbox.sent == []
+    again.cover_bare_shares()
+    assert outbox.keys == [f"{entry.key}-cover1"]
+
+
+def test_a_dry_run_over_bare_shares_leaves_the_covers_for_the_real_run(journal: MemoryJournal) -> None:
+    desk, _, entry = bought(journal, 5)
+    dies_in(desk, lambda: desk.order_event(news(entry, S.CANCELED)))
+    never = BrokerRefusal(f"{entry.key}-cover1", None, None, "never reached the broker", explained=True, unsent=True)
+    copy = MemoryJournal(journal.nonce)
+    copy.append(tuple(journal.rows()))
+    dry, _ = recovered(copy)
+    shown: list[str] = []
+    dry.send_through(DryRunGateway(dry, shown.append))
+    dry.refused(never)
+    dry.decide(market(1), FIVE, [])
+    assert shown
+    real, outbox = recovered(journal)
+    real.refused(never)
+    assert outbox.keys == [f"{entry.key}-cover1"]
+
+
+# ---- shares that the broker takes no exit for ----------------------------------------------------------------------
+
+
+def test_a_refused_cover_halts_the_desk_and_is_tried_once_an_iteration_until_a_person_is_needed(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    for number in range(1, MAX_COVERS + 3):
+        assert outbox.keys[1:] == [f"{entry.key}-cover{tried}" for tried in range(1, min(number, MAX_COVERS) + 1)]
+        desk.refused(refusal(f"{entry.key}-cover{number}"))
+        assert len(outbox.sent) == 1 + min(number, MAX_COVERS), "asked again at once"
+        assert desk.mode is Mode.HALTED
+        desk.decide(market(number), FIVE, [])
+    assert not desk.book.open[entry.key].is_protected
+    reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
+    assert reasons == ["5 AAA have no exit: the broker refused, insufficient qty available"]
+
+
+def test_shares_that_the_market_has_taken_below_their_stop_are_sold_at_once(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    desk.refused(refusal(f"{entry.key}-cover1", BELOW_STOP))
+    sale = outbox.sent[-1]
+    assert isinstance(sale, Submit)
+    assert (sale.key, sale.covers) == (f"{entry.key}-cover2", entry.key)
+    assert (sale.spec.type, sale.spec.order_class) == (OrderType.MARKET, OrderClass.SIMPLE)
+    assert (sale.spec.side, sale.spec.quantity) == (Side.SELL, 5)
+    assert desk.mode is Mode.ACTIVE
+    desk.order_event(news(sale, S.FILLED, 5, "x2"))
+    (trade,) = desk.book.closed
+    assert (trade.exited, trade.exit_role) == (5, STOP)
+    assert recovered(journal)[0].book == desk.book
+
+
+def test_a_refused_sale_at_the_market_waits_for_the_next_iteration(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    for number in (1, 2):
+        desk.refused(refusal(f"{entry.key}-cover{number}", BELOW_STOP))
+    assert outbox.keys[1:] == [f"{entry.key}-cover1", f"{entry.key}-cover2"]
+    assert desk.mode is Mode.HALTED
+    desk.decide(market(1), FIVE, [])
+    last = outbox.sent[-1]
+    assert isinstance(last, Submit)
+    assert (last.key, last.spec.type) == (f"{entry.key}-cover3", OrderType.MARKET)
+
+
+def test_bare_shares_that_are_to_leave_are_sold_when_no_cover_is_left(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    for number in range(1, MAX_COVERS + 1):
+        desk.refused(refusal(f"{entry.key}-cover{number}"))
+        desk.decide(market(number), FIVE, [])
+    desk.decide(market(9), FIVE, leave("AAA"))
+    sale = outbox.sent[-1]
+    assert isinstance(sale, Submit)
+    assert (sale.key, sale.covers) == (f"{entry.key}-sale{MAX_COVERS + 1}", entry.key)
+    assert (sale.spec.type, sale.spec.limit_price, sale.spec.quantity) == (OrderType.LIMIT, Decimal("99.50"), 5)
+
+
+# ---- exits ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_second_exit_leaves_the_first_in_force(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bought(journal)
+    desk.decide(market(1), HELD, leave("AAA"))
+    first = desk.book.open[entry.key].target_price
+    desk.decide(market(2, 98.0), HELD, leave("AAA"))
+    assert outbox.kinds == [Submit, Replace, Replace]
+    desk.refused(BrokerRefusal(outbox.keys[-1], 422, 42210000, "cannot replace order in accepted status"))
+    trade = desk.book.open[entry.key]
+    assert (trade.target_price, trade.exit_requested) == (first, "held for 10 sessions")
+    desk.decide(market(3, 98.0), HELD, leave("AAA"))
+    assert outbox.kinds[3:] == [Replace]
+
+
+# ---- news that cannot be -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_impossible_news_books_its_fill_halts_the_desk_and_poisons_no_journal(journal: MemoryJournal, threaded: bool) -> None:
+    desk, _, entry = bought(journal)
+    runner: Runner = DeskThread(on_error=lambda error: desk.halt(str(error))) if threaded else InlineRunner()
+    desk.work_in(runner)
+    desk.order_event(news(entry, S.PARTIALLY_FILLED, 50, "x2", TARGET))
+    desk.order_event(news(entry, S.CANCELED, role=STOP))
+    desk.order_event(news(entry, S.PARTIALLY_FILLED, 20, "x3", STOP))
+    desk.drain()
+    runner.close()
+    (halt,) = [row.value for row in journal.rows() if isinstance(row.value, ModeChanged)]
+    assert halt.reason.startswith("unexpected news of")
+    assert desk.book.shares() == {"AAA": 29}
+    assert desk.book.open[entry.key].stop_status is S.CANCELED
+    again, _ = recovered(journal)
+    assert (again.mode, again.book) == (Mode.HALTED, desk.book)
+
+
+def test_a_fill_that_comes_after_the_cancel_of_its_order_brings_the_trade_back_and_covers_it(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA"))
+    entry = outbox.sent[0]
+    desk.order_event(news(entry, S.CANCELED))
+    assert not desk.book.open
+    desk.order_event(news(entry, S.PARTIALLY_FILLED, 5))
+    assert desk.book.shares() == {"AAA": 5}
+    assert desk.book.closed == ()
+    assert desk.mode is Mode.HALTED
+    assert outbox.keys == [entry.key, f"{entry.key}-cover1"]
+    assert recovered(journal)[0].book == desk.book
