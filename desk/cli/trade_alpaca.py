@@ -29,7 +29,7 @@ def trade_at_alpaca(options: TradeOptions, settings: Settings) -> int:
     folder = _folder(options, number)
     log_to(folder.log)
     request = RunRequest(
-        strategy=reopen(folder.path, options.strategy, "alpaca")[1].strategy,
+        strategy=folder.identity().strategy,
         settings=settings,
         runs=options.runs,
         dry_run=options.dry_run,
@@ -70,8 +70,11 @@ def _folder(options: TradeOptions, number: str) -> RunFolder:
             )
         return folder
     name = f"{options.strategy}-alpaca-{number}"
-    if (options.runs / name).exists():
+    if RunFolder(options.runs / name).journal.is_file():
         return reopen(options.runs / name, options.strategy, "alpaca")[0]
+    if (options.runs / name).is_dir():
+        # A start that died before its journal was made: nothing can have been sent.
+        return RunFolder(options.runs / name)
     load_strategy(options.strategy or "")
     return create(options.runs, name, RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number))
 

@@ -33,8 +33,10 @@ def _submitted(book: Book, step: Submit, at: datetime) -> Trade:
     covered = book.open.get(step.covers) if step.covers else None
     if covered is not None:
         # A plain sale has no target; it stands where the stop would.
-        target = OrderStatus.SENT if step.spec.order_class is OrderClass.OCO else OrderStatus.CANCELED
-        return replace(covered, covers=(*covered.covers, step.key), target_status=target, stop_status=OrderStatus.SENT)
+        is_sale = step.spec.order_class is not OrderClass.OCO
+        target = OrderStatus.CANCELED if is_sale else OrderStatus.SENT
+        covers = (*covered.covers, step.key)
+        return replace(covered, covers=covers, target_status=target, stop_status=OrderStatus.SENT, is_being_sold=is_sale)
     return Trade(
         spec=step.spec,
         decided_at=at,

@@ -75,6 +75,8 @@ def _may_ask(trade: Trade, bid: float) -> bool:
     """Whether to ask for the exit (again): not while a cancel is on its way, nor while the exit's limit is marketable."""
     if trade.is_entry_working:
         return not trade.cancel_requested
+    if trade.is_being_sold and _has_exits(trade):
+        return False
     if not _has_exits(trade) or trade.exit_requested is None or trade.target_price is None:
         return True
     return trade.target_price > bid and exit_limit(trade, bid) != trade.target_price

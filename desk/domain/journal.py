@@ -63,6 +63,13 @@ class BrokerRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class SentAgain:
+    """A journaled step that had never reached the broker goes out again under its own key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignOrder:
     """An order that a plain Lumibot strategy sent past the corridor: journaled before it goes, never managed."""
 
@@ -108,6 +115,7 @@ RowValue = (
     | IterationDone
     | Acknowledged
     | BrokerRefusal
+    | SentAgain
     | ForeignOrder
     | BreakFound
     | ModeChanged

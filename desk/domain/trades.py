@@ -29,7 +29,8 @@ class Trade:
 
     `target_price` follows the target when it is moved to leave at the market, `target_before` is where it was. `covers` are
     the keys of orders sent because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in
-    force. `stop_passed` when the broker would not take the stop because the market is below it already.
+    force, and `is_being_sold` when it is a plain sale. `stop_passed` when the broker would not take the stop because the
+    market is below it already.
     """
 
     spec: OrderSpec
@@ -52,6 +53,7 @@ class Trade:
     target_before: Decimal | None = None
     cancel_requested: bool = False
     stop_passed: bool = False
+    is_being_sold: bool = False
     covers: tuple[str, ...] = ()
 
     @property

@@ -19,6 +19,7 @@ from desk.domain.journal import (
     RowValue,
     RunStarted,
     RunStopped,
+    SentAgain,
 )
 from desk.domain.orders import OrderEvent
 from desk.domain.steps import Cancel, Replace, Submit
@@ -34,6 +35,7 @@ KINDS: dict[str, type[Any]] = {
     "acknowledged": Acknowledged,
     "refused": BrokerRefusal,
     "foreign": ForeignOrder,
+    "sent_again": SentAgain,
     "break": BreakFound,
     "mode": ModeChanged,
     "skipped": IterationSkipped,

@@ -36,7 +36,8 @@ def _news(key: str, found: FoundOrder, trade: Trade) -> OrderEvent:
     missed = found.filled - _known(trade, key, found.role)
     fill = None
     if missed > 0 and found.average_price is not None:
-        side = trade.spec.side if found.role is GroupRole.ENTRY else trade.spec.side.opposite
+        is_entry = found.role is GroupRole.ENTRY and key == trade.key
+        side = trade.spec.side if is_entry else trade.spec.side.opposite
         # The broker lists shares and average price; which executions made them is no longer told.
         name = f"{found.broker_id}:{found.filled}"
         price = _missed_price(trade, found, missed)
@@ -45,14 +46,15 @@ def _news(key: str, found: FoundOrder, trade: Trade) -> OrderEvent:
 
 
 def _known(trade: Trade, key: str, role: GroupRole) -> int:
-    if role is GroupRole.ENTRY:
+    if role is GroupRole.ENTRY and key == trade.key:
         return trade.entered
-    # Exits already booked are attributed to the group in force and the side that last filled.
-    return trade.exited if key == trade.exits_key and trade.exit_role is role else 0
+    # Exits already booked are attributed to the group in force and the side that last filled; a sale stands for the stop.
+    stands_for = GroupRole.STOP_LOSS if role is GroupRole.ENTRY else role
+    return trade.exited if key == trade.exits_key and trade.exit_role is stands_for else 0
 
 
 def _missed_price(trade: Trade, found: FoundOrder, missed: int) -> Decimal:
     average = found.average_price or Decimal(0)
-    if found.role is not GroupRole.ENTRY or not trade.entered:
+    if found.role is not GroupRole.ENTRY or trade.is_being_sold or not trade.entered:
         return average
     return (average * found.filled - trade.entry_value) / missed

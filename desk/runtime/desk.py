@@ -26,6 +26,7 @@ from desk.domain.journal import (
     Row,
     RowValue,
     RunStarted,
+    SentAgain,
 )
 from desk.domain.market import Market
 from desk.domain.orders import OrderClass, OrderEvent
@@ -115,6 +116,9 @@ class Desk:
             self._answered.add(value.key)
         elif isinstance(value, BrokerRefusal):
             self._fold_refusal(value)
+        elif isinstance(value, SentAgain):
+            self._unsent.discard(value.key)
+            self._book = with_step(self._book, self._steps[value.key], row.at)
         elif isinstance(value, Step):
             self._steps[value.key] = value
             self._book = with_step(self._book, value, row.at)
@@ -133,7 +137,10 @@ class Desk:
 
     def _fold(self, event: OrderEvent) -> bool:
         """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
-        trade_is_over = event.fill is not None and self._book.owner(event.key) is None and event.key in self._steps
+        fill = event.fill
+        if fill is not None and fill.execution_id in self._book.seen:
+            return True
+        trade_is_over = fill is not None and self._book.owner(event.key) is None and event.key in self._steps
         try:
             self._book = with_unexpected(self._book, event) if trade_is_over else with_event(self._book, event)
         except ValueError:
@@ -193,7 +200,7 @@ class Desk:
             raise RuntimeError("the desk has no gateway to a broker")
         again = [step for step in steps if step.key in self._unsent]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
-        self._write(fresh, at)
+        self._write([*fresh, *(SentAgain(step.key) for step in again)], at)
         due = [step for step in steps if step in fresh or step in again]
         for step in due:
             self._unsent.discard(step.key)

@@ -54,6 +54,15 @@ class RunFolder:
     def models(self) -> Path:
         return self.path / "models"
 
+    def identity(self) -> RunIdentity:
+        """What run.json says. Raises ConfigurationError when it cannot be read."""
+        try:
+            return RunIdentity(**json.loads(self.identity_file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"{self.path}: run.json cannot be read ({error}); restore it, or move the folder away and start anew"
+            ) from error
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process; the lock goes with the process, however it ends.
@@ -103,12 +112,7 @@ def reopen(path: Path, strategy: str | None, broker: str | None) -> tuple[RunFol
     folder = RunFolder(path)
     if not folder.identity_file.is_file():
         raise UsageError(f"--resume {path}: there is no run in this folder (run.json is missing); give a folder under runs/")
-    try:
-        identity = RunIdentity(**json.loads(folder.identity_file.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(
-            f"--resume {path}: run.json cannot be read ({error}); restore it, or move the folder away and start anew"
-        ) from error
+    identity = folder.identity()
     if not folder.journal.is_file():
         raise UsageError(
             f"--resume {path}: its journal.db is gone, and without it nobody knows what was sent; "

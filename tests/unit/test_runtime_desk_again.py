@@ -1,0 +1,115 @@
+"""Messages that go out a second time, and news that comes a second time: nothing is lost, nothing counts twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from desk.cli.trade_alpaca import _folder
+from desk.cli.trade_options import parse
+from desk.domain.decisions import Mode
+from desk.domain.errors import UsageError
+from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.journal.memory import MemoryJournal
+from desk.journal.sql import SqlJournal
+
+# The desk on a recording gateway that the recovery tests are made of; test modules cannot be imported by name here.
+_spec = importlib.util.spec_from_file_location("desk_recovery", Path(__file__).with_name("test_runtime_desk_recovery.py"))
+assert _spec is not None and _spec.loader is not None
+R = importlib.util.module_from_spec(_spec)
+sys.modules["desk_recovery"] = R
+_spec.loader.exec_module(R)
+S = R.S
+UNSENT = {"explained": True, "unsent": True}
+
+
+def test_an_entry_that_went_out_again_is_in_the_recovered_book():
+    journal = MemoryJournal("f00d")
+    desk, outbox = R.opened(journal)
+    desk.decide(R.market(), R.FLAT, R.buy("AAA"))
+    desk.refused(BrokerRefusal(outbox.keys[0], None, None, "never reached the broker", **UNSENT))
+    desk.decide(R.market(), R.FLAT, R.buy("AAA"))
+    desk.acknowledged(Acknowledged(outbox.keys[0], {"entry": "b1"}))
+    desk.order_event(R.news(outbox.sent[0], S.WORKING))
+    assert R.recovered(journal)[0].book.open == desk.book.open
+
+
+def test_a_cover_that_went_out_again_and_sold_is_in_the_recovered_book():
+    journal = MemoryJournal("f00d")
+    desk, outbox, _entry = R.bare(journal)
+    cover = outbox.sent[-1]
+    desk.refused(BrokerRefusal(cover.key, None, None, "never reached the broker", **UNSENT))
+    desk.acknowledged(Acknowledged(cover.key, {"take_profit": "b2"}))
+    sold = R.OrderEvent(
+        cover.key, R.STOP, S.FILLED, R.NOW, "b3", R.Fill("x9", cover.key, "AAA", R.Side.SELL, 5, R.Decimal(95), R.NOW, R.STOP)
+    )
+    desk.order_event(sold)
+    assert desk.book.shares() == {}
+    again, fresh = R.recovered(journal)
+    assert again.book.shares() == {}
+    again.cover_bare_shares()
+    assert fresh.sent == []  # sells the five shares a second time otherwise
+
+
+def test_a_fill_of_a_closed_trade_told_again_does_not_halt():
+    journal = MemoryJournal("f00d")
+    desk, _outbox, entry = R.bought(journal)
+    sold = R.news(entry, S.FILLED, 99, "x2", R.TARGET)
+    desk.order_event(sold)
+    desk.order_event(sold)
+    assert desk.mode is Mode.ACTIVE
+
+
+def test_a_resting_sale_is_not_asked_to_move_a_target_it_does_not_have():
+    journal = MemoryJournal("f00d")
+    desk, outbox, entry = R.bare(journal)
+    for n in range(1, R.MAX_COVERS + 1):
+        desk.refused(R.refusal(f"{entry.key}-cover{n}"))
+        desk.decide(R.market(n), R.FIVE, [])
+    for hours in (9, 10):
+        desk.decide(R.market(hours), R.FIVE, R.leave("AAA"))
+    assert not any(isinstance(step, R.Replace) and "sale" in step.of_key for step in outbox.sent)
+
+
+def test_a_sale_that_sold_while_the_desk_was_down_is_booked():
+    from desk.brokers.alpaca import FoundOrder
+    from desk.runtime.adoption import _news
+
+    journal = MemoryJournal("f00d")
+    desk, outbox, entry = R.bare(journal)
+    desk.refused(R.refusal(f"{entry.key}-cover1", R.BELOW_STOP))
+    sale = outbox.sent[-1]
+    found = FoundOrder(R.ENTRY, S.FILLED, "b7", 5, R.Decimal(94), R.NOW)
+    desk.order_event(_news(sale.key, found, desk.book.owner(sale.key)))
+    assert desk.book.shares() == {}
+
+
+def test_a_cover_refused_after_it_went_out_again_is_tried_on_after_a_restart():
+    journal = MemoryJournal("f00d")
+    desk, outbox, entry = R.bare(journal)
+    key = outbox.keys[-1]
+    desk.refused(BrokerRefusal(key, None, None, "never reached the broker", **UNSENT))  # cover1 goes out again
+    desk.refused(R.refusal(key))
+    desk.decide(R.market(1), R.FIVE, [])  # cover2
+    desk.refused(R.refusal(f"{entry.key}-cover2"))
+    again, fresh = R.recovered(journal)
+    for hours in (2, 3, 4):
+        again.decide(R.market(hours), R.FIVE, [])
+    assert fresh.sent  # its next key is cover2, which is journaled: never sent, the shares stay bare in silence
+
+
+def test_a_fresh_run_at_alpaca_can_start_and_a_later_one_goes_on_with_it(tmp_path):
+    options = parse(["--strategy", "combined", "--runs", str(tmp_path)])
+    folder = _folder(options, "PA1")
+    assert folder.identity().account == "PA1"
+    assert _folder(options, "PA1") == folder, "a start that died before its journal is not in the way"
+    SqlJournal(folder.journal, "n").close()
+    assert _folder(options, "PA1") == folder
+    assert _folder(options, "PA2") != folder
+    resume = parse(["--resume", str(folder.path)])
+    assert _folder(resume, "PA1") == folder
+    with pytest.raises(UsageError, match="PA2"):
+        _folder(resume, "PA2")
