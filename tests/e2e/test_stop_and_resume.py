@@ -62,7 +62,7 @@ def test_a_stopped_run_says_what_is_open_and_a_resumed_one_ends_as_if_it_had_nev
     assert process.returncode == 0, stderr
     stopped = last_json(stdout)
     assert stopped["iterations"] < whole_run["iterations"]
-    assert "Stopped. Open: " in stderr and "stop and target of each rest at the exchange" in stderr
+    assert "Stopped. Open: " in stderr and "stop and target of each rest at the broker" in stderr
     assert f"--resume {folder}" in stderr
     assert seconds < 30, "a hang; the promise of five seconds is measured by the benchmark, not here"
 
