@@ -49,13 +49,6 @@ def member_order(order: Order, role: GroupRole) -> Order | None:
     return next((child for child in children if child.is_stop_order() == wants_stop), None)
 
 
-def role_of(order: Order, parent: Order | None) -> GroupRole:
-    """Role of a Lumibot order: a parent or a simple order is the entry, a child is stop or target by its type."""
-    if parent is None:
-        return GroupRole.ENTRY
-    return GroupRole.STOP_LOSS if order.is_stop_order() else GroupRole.TAKE_PROFIT
-
-
 def spec_of(order: Order, key: str) -> OrderSpec:
     """The desk's reading of a plain Lumibot order, to send it as it was meant.
 

@@ -70,11 +70,12 @@ def _folder(options: TradeOptions, number: str) -> RunFolder:
             )
         return folder
     name = f"{options.strategy}-alpaca-{number}"
-    if RunFolder(options.runs / name).journal.is_file():
-        return reopen(options.runs / name, options.strategy, "alpaca")[0]
-    if (options.runs / name).is_dir():
-        # A start that died before its journal was made: nothing can have been sent.
-        return RunFolder(options.runs / name)
+    folder = RunFolder(options.runs / name)
+    if folder.path.is_dir() and not folder.lock.exists():
+        # A start that died before it traded: nothing can have been sent. Once it has, a missing journal is refused.
+        return folder
+    if folder.path.is_dir():
+        return reopen(folder.path, options.strategy, "alpaca")[0]
     load_strategy(options.strategy or "")
     return create(options.runs, name, RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number))
 

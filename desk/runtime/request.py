@@ -28,7 +28,6 @@ class RunRequest:
     resume: Path | None = None
     dry_run: bool = False
     once: bool = False
-    live_account: str | None = None
     gate: str | None = None
     notes: tuple[str, ...] = ()
 

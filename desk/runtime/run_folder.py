@@ -54,6 +54,11 @@ class RunFolder:
     def models(self) -> Path:
         return self.path / "models"
 
+    @property
+    def lock(self) -> Path:
+        """Made by the first process that trades the run, and there from then on."""
+        return self.path / "run.lock"
+
     def identity(self) -> RunIdentity:
         """What run.json says. Raises ConfigurationError when it cannot be read."""
         try:
@@ -69,7 +74,7 @@ class RunFolder:
 
         Raises UsageError when another process trades this run: two would send the same orders twice.
         """
-        with (self.path / "run.lock").open("a+") as file:
+        with self.lock.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lumibot.entities import Asset, Order
 
-from desk.brokers.lumibot_orders import key_of, lumibot_order, member_order, role_of, spec_of
+from desk.brokers.lumibot_orders import key_of, lumibot_order, member_order, spec_of
 from desk.domain.orders import GroupRole, OrderClass, OrderSpec, OrderType, Side, TimeInForce
 
 
@@ -66,12 +66,10 @@ def test_target_and_stop_have_an_order_each(spec: OrderSpec) -> None:
     order = made(spec)
     target, stop = member_order(order, GroupRole.TAKE_PROFIT), member_order(order, GroupRole.STOP_LOSS)
     assert member_order(order, GroupRole.ENTRY) is order
-    assert role_of(order, None) is GroupRole.ENTRY
     if spec.order_class is OrderClass.SIMPLE:
         assert (target, stop) == (None, None)
         return
     assert target is not None and stop is not None and target is not stop
-    assert (role_of(target, order), role_of(stop, order)) == (GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS)
     assert (Decimal(str(target.limit_price)), Decimal(str(stop.stop_price))) == (spec.take_profit, spec.stop_loss)
     assert target.is_sell_order() and stop.is_sell_order()
     assert {target.quantity, stop.quantity} == {spec.quantity}

@@ -106,6 +106,8 @@ def test_a_fresh_run_at_alpaca_can_start_and_a_later_one_goes_on_with_it(tmp_pat
     folder = _folder(options, "PA1")
     assert folder.identity().account == "PA1"
     assert _folder(options, "PA1") == folder, "a start that died before its journal is not in the way"
+    with folder.locked(), pytest.raises(UsageError, match="journal"):
+        _folder(options, "PA1")  # it has traded, and its memory is gone
     SqlJournal(folder.journal, "n").close()
     assert _folder(options, "PA1") == folder
     assert _folder(options, "PA2") != folder
