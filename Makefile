@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help trade backtest exchange test check bench lock clean
+.PHONY: help trade backtest exchange test check bench soak lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -50,13 +50,17 @@ check: $(DEV) ## formatting, lint, types, import contracts and the fast tests, i
 bench: $(BENCH) ## measure speed against stock Lumibot and backtrader
 	@$(IN_VENV) backtests/bench.py $(ARGS)
 
+soak: $(DEV) .venv-soak/.made ## ten minutes of made-up requests against the exchange
+	@$(IN_VENV) backtests/exchange_fuzz.py $(ARGS)
+
 lock: .venv-lock/bin/uv ## resolve the lock files again; ARGS=--upgrade takes newer versions
 	$(RESOLVE) --output-file requirements.lock $(ARGS)
-	$(RESOLVE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
-	$(RESOLVE) --extra dev --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock $(ARGS)
+	$(RESOLVE) --extra dev --extra contract --constraint requirements.lock --output-file requirements-dev.lock $(ARGS)
+	$(RESOLVE) --extra dev --extra contract --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock $(ARGS)
+	echo 'schemathesis>=4' | $(RESOLVE:pyproject.toml=-) --output-file requirements-soak.lock $(ARGS)
 
 clean: ## remove .venv and every cache; journals and reports in runs/ stay
-	rm -rf $(VENV) .venv-lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lock .venv-soak build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find desk strategies hedging options backtests tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # One resolution for every supported Python and both systems; no index address, so that any mirror will do.
@@ -88,6 +92,12 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 $(BENCH): requirements-bench.lock $(DEV)
 	@echo "Installing what the benchmark compares with from requirements-bench.lock"
 	@$(INSTALL) --requirement requirements-bench.lock
+	@touch $@
+
+.venv-soak/.made: requirements-soak.lock
+	@$(call find_python)
+	@$(PYTHON) -m venv --clear .venv-soak
+	@.venv-soak/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes --requirement requirements-soak.lock
 	@touch $@
 
 # Says in words what is wrong with $(PYTHON); make stops at the exit code.

@@ -6,6 +6,8 @@
   installed (`make bench` installs it). How far the three made the same trades is shown, so that equal work is compared.
 - Requests to the broker at each iteration of the live path, counted in the built-in exchange's access log.
 - Iterations a second through the live path, on the bundled market.
+- The exchange by itself: orders a second, from an order to its fill, simulated sessions a second, memory after a year; beside a
+  bare server on the same machinery, and backtrader.
 
 Times are medians over the rounds; a ratio is the median of the rounds' own ratios, since machines are noisy.
 """
@@ -18,9 +20,11 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import live, ours, stock_lumibot
+from benchmarks import exchange_rows, live, ours, stock_lumibot
+from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
+from benchmarks.row import Row
 from benchmarks.rules import Outcome, Task
 from rich.console import Console
 from rich.table import Table
@@ -42,11 +46,19 @@ class Size:
     loads: tuple[Task, ...]
     pace_sessions: int
     rounds: int
+    exchange: ExchangeSize
     is_judged: bool
 
 
-FULL = Size(Task(10, 1258), tuple(Task(symbols, 48) for symbols in (10, 100, 500)), pace_sessions=20, rounds=3, is_judged=True)
-QUICK = Size(Task(3, 60), (Task(3, 2), Task(6, 2)), pace_sessions=2, rounds=1, is_judged=False)
+FULL = Size(
+    Task(10, 1258),
+    tuple(Task(symbols, 48) for symbols in (10, 100, 500)),
+    pace_sessions=20,
+    rounds=3,
+    exchange=exchange_rows.FULL,
+    is_judged=True,
+)
+QUICK = Size(Task(3, 60), (Task(3, 2), Task(6, 2)), pace_sessions=2, rounds=1, exchange=exchange_rows.QUICK, is_judged=False)
 
 
 @dataclass(frozen=True)
@@ -57,18 +69,7 @@ class Figures:
     paces: list[Pace]
     idle_paces: list[Pace]
     loads: list[Load]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `met` is None where there is no aim."""
-
-    what: str
-    here: str
-    beside: str
-    ratio: float | None = None
-    aim: str = ""
-    met: bool | None = None
+    exchange: ExchangeFigures
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -83,7 +84,7 @@ def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
 def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     """Everything, in turns: each round runs every contestant once."""
     runs = contestants()
-    found = Figures({name: [] for name in runs}, [], [], [])
+    found = Figures({name: [] for name in runs}, [], [], [], exchange_rows.measure(size.exchange, tell))
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -151,7 +152,13 @@ def rows(figures: Figures) -> list[Row]:
     if BACKTRADER in outcomes:
         found += [speed_row(outcomes, OURS, BACKTRADER, BACKTRADER_RATIO_AIM), speed_row(outcomes, MODEL, BACKTRADER, None)]
     found += [agreement_row(outcomes, rival) for rival in (STOCK, BACKTRADER) if rival in outcomes]
-    return [*found, *load_rows(figures.loads), refresh_row(figures.loads), pace_row(figures.paces, figures.idle_paces)]
+    return [
+        *found,
+        *load_rows(figures.loads),
+        refresh_row(figures.loads),
+        pace_row(figures.paces, figures.idle_paces),
+        *exchange_rows.rows(figures.exchange),
+    ]
 
 
 def table(found: Sequence[Row], size: Size) -> Table:

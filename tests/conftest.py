@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from desk.settings.credentials import NAMES
+
+# Modules that tests share stand beside this file. `tests` is no package: libraries install one of that name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # A person's own keys must not reach a test, nor a command that a test starts. Set to nothing they also hide those of a .env file.
 for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"))} | set(NAMES):
@@ -16,3 +22,7 @@ for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeat", settings.get_profile("search"), derandomize=True, database=None, print_blob=True)
 settings.load_profile("repeat" if os.environ.get("CI") else "search")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rule(id, text, source=, status=): proves a rule of docs/exchange-rules.md")

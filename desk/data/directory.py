@@ -51,15 +51,24 @@ def load_directory(path: Path | str) -> Source:
     )
 
 
+# What a folder of history may hold beside prices (docs/data.md).
+CORPORATE_ACTIONS = "corporate_actions.csv"
+
+
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ConfigurationError(f"data folder {folder} is not a folder. Give the folder that holds the CSV or Parquet files")
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name.lower().endswith(SUFFIXES))
+    files = sorted(file for file in folder.iterdir() if _is_history(file))
     if not files:
         raise ConfigurationError(
             f"data folder {folder} holds no {', '.join(SUFFIXES)} file. Put the history there (docs/data.md)"
         )
     return files
+
+
+def _is_history(file: Path) -> bool:
+    """Whether a file of the folder holds prices; one with corporate actions may lie beside them."""
+    return file.is_file() and file.name.lower().endswith(SUFFIXES) and file.name.lower() != CORPORATE_ACTIONS
 
 
 def _read(file: Path) -> pd.DataFrame:

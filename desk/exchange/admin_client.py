@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,32 @@ class AdminClient:
     def save(self) -> None:
         """Write the state file now."""
         self._call("POST", "/admin/save")
+
+    def reset(self, **changes: Any) -> dict[str, Any]:
+        """Begin again with the same prices; `changes` may name start, seed, cash_usd and others (docs/exchange.md)."""
+        return self._call("POST", "/admin/reset", changes)
+
+    def fault(self, kind: str, when: Mapping[str, object] | None = None, **parameters: object) -> int:
+        """Switch a fault on (docs/faults.md); the answer is its number in the listing."""
+        added = self._call("POST", "/admin/faults", {"kind": kind, "when": dict(when or {}), **parameters})
+        return int(added["faults"][0]["id"])
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Every fault that is switched on, with the occasions that matched and how often it happened."""
+        listed: list[dict[str, Any]] = self._call("GET", "/admin/faults")["faults"]
+        return listed
+
+    def clear_faults(self) -> None:
+        """Switch every fault off, and let go of the orders that one holds."""
+        self._call("DELETE", "/admin/faults")
+
+    def assign(self, symbol: str, contracts: int) -> None:
+        """The holder of a short option of this account exercises it now; the trading stream does not tell, as at Alpaca."""
+        self._call("POST", "/admin/assign", {"symbol": symbol, "qty": contracts})
+
+    def drop_streams(self) -> None:
+        """Break every connection to the trading stream now."""
+        self._call("POST", "/admin/streams/drop")
 
     def shutdown(self) -> None:
         """Save and stop the exchange."""

@@ -1,4 +1,4 @@
-"""The next instant that matters: an open with queued orders, a price that meets an order, the rest of a partial fill, the close.
+"""The next instant that matters to an account: something due, a price that meets an order, an open, the close.
 
 Looking ahead along the paths is what makes virtual time cheap; nothing of it is told to a client.
 """
@@ -9,42 +9,80 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from desk.data.calendars import Session
-from desk.exchange.book import Book
-from desk.exchange.market import Market
-from desk.exchange.orders import AT_VENUE, WAITING, Order, Status
-from desk.exchange.triggers import trigger_of
+from desk.exchange.machine.book import Book
+from desk.exchange.machine.orders import UNIT_USD, Order
+from desk.exchange.machine.triggers import trail_of, trigger_of
+from desk.exchange.market.prices import Market
+from desk.exchange.market.sessions import EARLY_OPEN, new_york
+from desk.exchange.rules.expiring import LAST_HALF_HOUR
+from desk.exchange.words import AT_VENUE, WAITING, OrderType, Status, TimeInForce
 
 
 def next_instant(book: Book, market: Market, session: Session, now: datetime) -> datetime:
-    """First instant strictly after `now` at which something may happen in `session`, its close at the latest."""
+    """First instant strictly after `now` at which something may happen, the close of `session` at the latest."""
     found = session.closes_at
+    for instant in (*_marks(book, session), *_due(book)):
+        if now < instant < found:
+            found = instant
     for order in book.live_orders():
-        for instant in _instants(order, market, session, now):
-            found = min(found, instant)
+        for instant in _instants(order, book, market, session, now):
+            if now < instant < found:
+                found = instant
     return found
 
 
-def _instants(order: Order, market: Market, session: Session, now: datetime) -> Iterator[datetime]:
-    if order.status in WAITING:
-        if now < session.opens_at and market.trades_in(order.symbol, session):
-            yield session.opens_at
-        return
+def _marks(book: Book, session: Session) -> Iterator[datetime]:
+    yield new_york(session.day, EARLY_OPEN)
+    if any(order.status in WAITING or order.time_in_force is TimeInForce.OPG for order in book.live_orders()):
+        yield session.opens_at
+    if book.holdings:
+        yield session.closes_at - LAST_HALF_HOUR
+
+
+def _due(book: Book) -> Iterator[datetime]:
+    for timer in book.timers:
+        yield timer.at
+    for order in book.live_orders():
+        if order.expires_at is not None:
+            yield order.expires_at
+
+
+def _instants(order: Order, book: Book, market: Market, session: Session, now: datetime) -> Iterator[datetime]:
+    """When the order may execute in the session."""
     is_watched = order.status is Status.HELD and order.armed
-    if not (is_watched or order.status in AT_VENUE) or not market.trades_in(order.symbol, session):
+    if not (is_watched or order.status in AT_VENUE) or order.parent_id is not None or order.symbol in book.halted:
         return
     after = now
-    if order.rest_at is not None and order.rest_at > now:
-        after = max(order.rest_at, session.opens_at)
+    if order.due_at is not None and order.due_at > now:
+        after = max(order.due_at, session.opens_at)
         yield after
+    if order.is_spread:
+        yield from _spread(order, book, market, session, after)
+    elif market.trades_in(order.symbol, session):
+        yield from _single(order, market, session, after)
+
+
+def _single(order: Order, market: Market, session: Session, after: datetime) -> Iterator[datetime]:
+    if order.type is OrderType.TRAILING_STOP and not order.elected:
+        trail = trail_of(order)
+        met = session.opens_at if trail is None else market.trailed(order.symbol, session, trail, after)
+        if met is not None:
+            yield met
+        return
     trigger = trigger_of(order)
     if trigger is None:
-        yield after if after > now else max(session.opens_at, _just_after(now, session))
+        yield session.opens_at if after < session.opens_at else session.closes_at
         return
     crossing = market.first_crossing(order.symbol, session, trigger, after)
     if crossing is not None:
         yield crossing
 
 
-def _just_after(now: datetime, session: Session) -> datetime:
-    """A market order that could not execute yet is due at the open, or else at the close."""
-    return session.opens_at if now < session.opens_at else session.closes_at
+def _spread(order: Order, book: Book, market: Market, session: Session, after: datetime) -> Iterator[datetime]:
+    if order.limit_price is None:
+        yield session.opens_at if after < session.opens_at else session.closes_at
+        return
+    parts = tuple((leg.symbol, leg.side.sign * leg.ratio) for leg in book.legs(order.id) if leg.side and leg.ratio)
+    crossing = market.spread_crossing(parts, session, int(order.limit_price / UNIT_USD), after)
+    if crossing is not None:
+        yield crossing

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -15,7 +16,8 @@ from types import TracebackType
 import desk
 from desk.domain.errors import BrokerUnreachable, ConfigurationError
 from desk.exchange.admin_client import AdminClient
-from desk.exchange.config import KEY_VARIABLE, SECRET_VARIABLE, ExchangeConfig
+from desk.exchange.codec import decode, encode
+from desk.exchange.config import KEY_VARIABLE, SECRET_VARIABLE, AccountConfig, ExchangeConfig
 
 START_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 10.0
@@ -76,15 +78,15 @@ class ExchangeProcess:
         self.stop()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        accounts = self.config.all_accounts()
         environment = {
-            KEY_VARIABLE: self.api_key,
-            SECRET_VARIABLE: self.api_secret,
+            **{name: value for number, account in enumerate(accounts) for name, value in _variables_of(number, account)},
             "PATH": os.defpath,
             "PYTHONPATH": str(Path(desk.__file__).parents[1]),
             "PYTHONHASHSEED": "0",
             "PYTHONUTF8": "1",
         }
-        command = [sys.executable, "-m", "desk.exchange", "--child", *arguments(self.config)]
+        command = [sys.executable, "-m", "desk.exchange", "--child", as_text(self.config)]
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True
@@ -120,17 +122,32 @@ class ExchangeProcess:
             self._child.wait()
 
 
-def arguments(config: ExchangeConfig) -> list[str]:
-    """The command line that `desk.exchange.__main__` reads back into `config`, keys left out."""
-    given = {
-        "--source": config.source,
-        "--start": config.start.isoformat(),
-        "--seed": config.seed,
-        "--port": config.port,
-        "--cash-usd": repr(config.cash_usd),
-        "--partial-fill-probability": repr(config.partial_fill_probability),
-        "--spread-bps": repr(config.spread_bps),
-        "--state-file": config.state_file,
-        "--access-log": config.access_log,
-    }
-    return [text for name, value in given.items() if value is not None for text in (name, str(value))]
+def as_text(config: ExchangeConfig) -> str:
+    """The settings as JSON without any key; `from_text` reads them back."""
+    accounts = tuple(replace(account, api_key=str(number), api_secret="") for number, account in enumerate(config.accounts, 1))
+    return json.dumps(encode(replace(config, api_key="", api_secret="", accounts=accounts)))
+
+
+def from_text(text: str, environment: Mapping[str, str]) -> ExchangeConfig:
+    """The settings of `as_text` with the keys that `environment` holds. Raises ConfigurationError."""
+    try:
+        config = decode(ExchangeConfig, json.loads(text))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"settings of the child: {error}; start it through desk.exchange.process") from error
+    keys = [tuple(environment.get(name, "") for name in variables(number)) for number in range(len(config.accounts) + 1)]
+    missing = [name for number, pair in enumerate(keys) for name, value in zip(variables(number), pair, strict=True) if not value]
+    if missing:
+        raise ConfigurationError(f"{missing[0]}: not set; choose any word and set it")
+    pairs = zip(config.accounts, keys[1:], strict=True)
+    accounts = tuple(replace(account, api_key=key, api_secret=secret) for account, (key, secret) in pairs)
+    return replace(config, api_key=keys[0][0], api_secret=keys[0][1], accounts=accounts)
+
+
+def variables(number: int) -> tuple[str, str]:
+    """Names of the environment variables with the key and the secret of an account."""
+    return (KEY_VARIABLE, SECRET_VARIABLE) if number == 0 else (f"{KEY_VARIABLE}_{number}", f"{SECRET_VARIABLE}_{number}")
+
+
+def _variables_of(number: int, account: AccountConfig) -> tuple[tuple[str, str], ...]:
+    key, secret = variables(number)
+    return ((key, account.api_key), (secret, account.api_secret))

@@ -1,37 +1,45 @@
-"""The state file: the whole exchange as JSON, replaced atomically, so that a replay can go on where it stopped."""
+"""The state file: the whole exchange as JSON, replaced atomically, so that a replay can go on where it stopped.
+
+Keys are not in it. Accounts are known by their number, so they may have other keys when the exchange goes on.
+"""
 
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from datetime import datetime
-from decimal import Decimal
-from enum import Enum
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from desk.domain.errors import ConfigurationError
-from desk.exchange.book import Book
-from desk.exchange.jsontext import dumps, loads
+from desk.exchange.account_settings import AccountSettings
+from desk.exchange.api.jsontext import dumps, loads
+from desk.exchange.codec import decode, encode
+from desk.exchange.config import ExchangeConfig
 from desk.exchange.ledger import Ledger
+from desk.exchange.machine.book import Book
+from desk.exchange.trading_account import Account
 from desk.exchange.venue import Exchange
+from desk.exchange.watchlists import Watchlist
 
-VERSION = 1
+VERSION = 2
 # A state belongs to its prices and rules: going on with others would tell a story that never happened.
-BOUND = ("source", "seed", "cash_usd", "partial_fill_probability", "spread_bps")
+BOUND = (
+    *("source", "start", "seed", "spread_bps", "partial_fill_probability", "latency", "switches", "with_fees"),
+    *("not_fractionable", "not_shortable", "hard_to_borrow"),
+)
+BOUND_OF_ACCOUNTS = ("cash_usd", "multiplier", "options_level")
+# What is kept of an account, by attribute.
+PARTS: Mapping[str, Any] = {"book": Book, "ledger": Ledger, "settings": AccountSettings, "watchlists": dict[str, Watchlist]}
 
 
 def save(exchange: Exchange, path: Path) -> None:
     """Write the state beside `path` and put it in its place. Raises OSError when that cannot be done."""
     document = {
         "version": VERSION,
-        "config": {name: getattr(exchange.config, name) for name in BOUND} | {"start": exchange.config.start.isoformat()},
+        "config": _bound(exchange.config),
         "now": encode(exchange.now),
-        "book": encode(exchange.book),
-        "ledger": encode(exchange.ledger),
+        "accounts": [{name: encode(getattr(account, name)) for name in PARTS} for account in _by_number(exchange)],
     }
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
@@ -42,63 +50,38 @@ def save(exchange: Exchange, path: Path) -> None:
 
 
 def resume(exchange: Exchange, path: Path) -> None:
-    """Put `exchange` where the saved one stood. Raises ConfigurationError for a file that is broken or of another replay."""
+    """Put `exchange` where the saved one stood. Raises ConfigurationError for a file that is broken or of another replay, and
+    changes neither the file nor the exchange then."""
     try:
-        document = loads(path.read_bytes())
+        document: Any = loads(path.read_bytes())
         if not isinstance(document, dict) or document.get("version") != VERSION:
-            raise ValueError(f"not a state of version {VERSION}")
-        _refuse_other(exchange, document["config"], path)
-        now, book, ledger = (decode(kind, document[name]) for name, kind in _PARTS.items())
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as error:
-        raise ConfigurationError(f"state_file {path}: {error}; move it away to start afresh") from error
-    exchange.take_over(now, book, ledger)
+            raise ValueError(f"it is not a state of version {VERSION}")
+        _refuse_other(_bound(exchange.config), document["config"])
+        now = decode(datetime, document["now"])
+        saved = [{name: decode(kind, account[name]) for name, kind in PARTS.items()} for account in document["accounts"]]
+        pairs = list(zip(_by_number(exchange), saved, strict=True))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ConfigurationError(f"state_file {path}: {_told(error)}; move it away to start afresh") from error
+    for account, parts in pairs:
+        for name, value in parts.items():
+            setattr(account, name, value)
+    exchange.take_over(now)
 
 
-_PARTS: Mapping[str, type] = {"now": datetime, "book": Book, "ledger": Ledger}
+def _by_number(exchange: Exchange) -> list[Account]:
+    return sorted(exchange.accounts.values(), key=lambda account: account.number)
 
 
-def _refuse_other(exchange: Exchange, saved: Mapping[str, object], path: Path) -> None:
-    mine = {name: getattr(exchange.config, name) for name in BOUND} | {"start": exchange.config.start.isoformat()}
+def _bound(config: ExchangeConfig) -> dict[str, Any]:
+    accounts = [{name: getattr(account, name) for name in BOUND_OF_ACCOUNTS} for account in config.all_accounts()]
+    return {name: encode(getattr(config, name)) for name in BOUND} | {"accounts": accounts}
+
+
+def _refuse_other(mine: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
     for name, value in mine.items():
         if saved.get(name) != value:
             raise ValueError(f"it was saved with {name} {saved.get(name)!r}, this exchange has {value!r}")
 
 
-def encode(value: Any) -> Any:
-    """Frozen values as JSON: dataclasses by field, decimals and instants as text."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Decimal | datetime):
-        return str(value) if isinstance(value, Decimal) else value.isoformat()
-    if is_dataclass(value):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
-    return [encode(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def decode(kind: Any, value: Any) -> Any:
-    """The inverse of `encode`, led by the declared types."""
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        return None if value is None else decode(next(arm for arm in get_args(kind) if arm is not type(None)), value)
-    if origin is not None:
-        return _decode_container(origin, get_args(kind), value)
-    if is_dataclass(kind):
-        made: Any = kind
-        return made(**{name: decode(hint, value[name]) for name, hint in _hints(made).items()})
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    return kind(value) if issubclass(kind, Decimal | Enum) else value
-
-
-def _decode_container(origin: Any, arms: tuple[Any, ...], value: Any) -> Any:
-    if issubclass(origin, Mapping):
-        return {key: decode(arms[1], item) for key, item in value.items()}
-    items = [decode(arms[0], item) for item in value]
-    return tuple(items) if origin is tuple else items
-
-
-@lru_cache(maxsize=32)
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _told(error: Exception) -> str:
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

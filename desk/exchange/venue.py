@@ -1,129 +1,89 @@
-"""The exchange itself, without its wire: books, prices and virtual time together. Not thread-safe; one event loop owns it.
+"""The exchange itself, without its wire: accounts, prices and one virtual time. Not thread-safe; one event loop owns it.
 
 Virtual time moves by `advance` alone. Orders that arrive while the market is open are matched at once at the current price.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hmac
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
-from itertools import islice
+from pathlib import Path
+from typing import Any
 
-from desk.data.calendars import Session
+from desk.data.calendars import NEW_YORK, Session
 from desk.data.source import Source
-from desk.domain.orders import OrderClass, OrderType, Side, TimeInForce
-from desk.exchange.account import available, reserved, unprotected_shares
 from desk.exchange.agenda import next_instant
-from desk.exchange.book import Book
-from desk.exchange.clock import nyse_sessions
 from desk.exchange.config import ExchangeConfig
-from desk.exchange.ledger import Ledger, Mark
-from desk.exchange.market import Market
-from desk.exchange.matching import Cancel, Command, Replace, Submit, Tick, step
-from desk.exchange.orders import Event, Order, Quote, Ticket
-from desk.exchange.parsing import parse_amendment, parse_ticket
-from desk.exchange.rejections import Rejection, insufficient_shares, not_found, unprocessable
-from desk.exchange.validation import Request, cancel_objection, collared, objection, replace_objection
+from desk.exchange.faults.machine_faults import MachineFaults
+from desk.exchange.faults.plan import FaultPlan
+from desk.exchange.machine.book import asset_id, is_option
+from desk.exchange.machine.commands import Tick
+from desk.exchange.machine.orders import Quote
+from desk.exchange.market.corporate import CorporateActions, load_corporate_actions
+from desk.exchange.market.options.board import OptionBoard
+from desk.exchange.market.options.recorded import load_recorded_chains
+from desk.exchange.market.prices import Market
+from desk.exchange.market.sessions import EARLY_OPEN, Phase, SessionTable, new_york, nyse_sessions
+from desk.exchange.rules.rejections import Rejection, unprocessable
+from desk.exchange.trading_account import Account
 
-CENT = Decimal("0.01")
 INTRADAY_HISTORY = timedelta(days=366)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """An order with its legs at one moment."""
-
-    order: Order
-    legs: tuple[Order, ...]
-
-
 class Exchange:
-    """One account at one exchange. Methods that a client calls answer with a value or with a `Rejection`, never with an error."""
+    """Several accounts at one exchange. `advance` answers with a value or with a `Rejection`, never with an error."""
+
+    config: ExchangeConfig
+    now: datetime
 
     def __init__(self, config: ExchangeConfig, source: Source) -> None:
+        self._source = source
+        self.on_advance: list[Callable[[datetime, datetime], None]] = []
+        self.faults = FaultPlan(config.seed)
+        self.machine_faults = MachineFaults(self.faults)
+        self.reset(config)
+
+    def reset(self, config: ExchangeConfig | None = None) -> None:
+        """Begin again with the same prices: time, accounts, faults and what follows from `config` as when just made."""
+        source = self._source
+        config = self.config if config is None else config
+        nyse_sessions(_days_needed(source.sessions(), config.start)).first_instant(config.start)  # refuses before it changes
         self.config = config
-        self.sessions = nyse_sessions(_days_needed(source.sessions(), config.start))
+        self.sessions: SessionTable = nyse_sessions(_days_needed(source.sessions(), config.start))
         self.market = Market(source, self.sessions, config.seed, config.spread_bps)
+        directory = None if config.source == "bundled" else Path(config.source)
+        is_there = directory is not None and directory.is_dir()
+        self.board = OptionBoard(source, config.seed, load_recorded_chains(directory) if directory and is_there else {})
+        self.market.board = self.board
+        self.actions: CorporateActions = load_corporate_actions(directory)
         self.opened_at = self.sessions.first_instant(config.start)
         self.now = self.opened_at
-        cash = Decimal(repr(config.cash_usd)).quantize(CENT)
-        self.book = Book(seed=config.seed, cash_usd=cash, partial_fill_probability=config.partial_fill_probability)
-        self.ledger = Ledger(opened_at=self.opened_at, marks=[Mark(self.opened_at, cash, cash)])
-        self.outbox: list[tuple[int, Event]] = []
-        self._bare = unprotected_shares(self.book)
+        self.faults.clear()
+        self.halted: set[str] = set()
+        self.accounts: dict[str, Account] = {
+            account.api_key: Account(self, account, number) for number, account in enumerate(config.all_accounts())
+        }
 
-    # orders
+    @property
+    def first(self) -> Account:
+        """The account that the config itself describes."""
+        return next(iter(self.accounts.values()))
 
-    def submit(self, body: object) -> View | Rejection:
-        """Take the order of a POST. The answer is the order as taken; what happens to it next goes to the outbox."""
-        ticket = parse_ticket(body)
-        if isinstance(ticket, Ticket):
-            ticket = self._judge(ticket)
-        if isinstance(ticket, Rejection):
-            self.ledger.refuse(self.now, body.get("client_order_id") if isinstance(body, dict) else None, ticket)
-            return ticket
-        return self._accept(ticket)
-
-    def cancel(self, order_id: str) -> Order | Rejection:
-        order = self.book.orders.get(order_id)
-        if order is None:
-            return not_found(f"order not found for {order_id}")
-        refusal = cancel_objection(order)
-        if refusal is not None:
-            return refusal
-        self._apply(Cancel(order_id, self.now))
-        return self.book.orders[order_id]
-
-    def replace(self, order_id: str, body: object) -> View | Rejection:
-        """Put a successor in the place of an order; the answer is the successor."""
-        order = self.book.orders.get(order_id)
-        if order is None:
-            return not_found(f"order not found for {order_id}")
-        change = parse_amendment(body, order)
-        if isinstance(change, Rejection):
-            return change
-        refusal = replace_objection(self.book, order, change, self._quote(order.symbol))
-        if refusal is not None:
-            return refusal
-        self._apply(Replace(order_id, change, self.now))
-        successor = self.view(self.book.orders[self.book.orders[order_id].replaced_by or order_id])
-        self._match_now(order.symbol)
-        return successor
-
-    def close_position(self, symbol: str, quantity: int | None = None, fraction: Decimal | None = None) -> View | Rejection:
-        """Sell a position, or part of it, at the market. Open orders keep their shares, so they can be in the way."""
-        shares = self.book.shares(symbol)
-        if not shares:
-            return not_found("position does not exist")
-        wanted = shares if quantity is None else quantity
-        if fraction is not None:
-            wanted = int((shares * fraction).to_integral_value(ROUND_DOWN))
-        if wanted <= 0:
-            return unprocessable("qty must be > 0")
-        if wanted > available(self.book, symbol):
-            return insufficient_shares(symbol, wanted, shares, reserved(self.book, symbol))
-        ticket = Ticket(symbol, Side.SELL, OrderType.MARKET, OrderClass.SIMPLE, TimeInForce.DAY, wanted)
-        return self._accept(ticket)
-
-    def find(self, order_id: str) -> Order | None:
-        return self.book.orders.get(order_id)
-
-    def find_by_client_id(self, client_order_id: str) -> Order | None:
-        order_id = self.book.client_ids.get(client_order_id)
-        return None if order_id is None else self.book.orders[order_id]
-
-    def legs(self, order: Order) -> list[Order]:
-        """The orders below `order` in a nested view: members of its group, those left out that a replacement superseded."""
-        if order.group_id is None or not order.is_top_level:
-            return []
-        members = {member.id: member for member in self.book.members(order.group_id)}
-        return [leg for leg in members.values() if not leg.is_top_level and not _is_superseded(leg, members)]
-
-    def view(self, order: Order) -> View:
-        return View(order, tuple(self.legs(order)))
+    def account_of(self, key: object, secret: object) -> Account | None:
+        """The account that both belong to. The comparison does not tell by its time how much was right."""
+        if not isinstance(key, str) or not isinstance(secret, str):
+            return None
+        account = self.accounts.get(key)
+        wanted = account.config.api_secret if account else ""
+        is_right = hmac.compare_digest(secret.encode(), wanted.encode())
+        return account if account is not None and wanted and is_right else None
 
     # time
+
+    @property
+    def phase(self) -> Phase:
+        return self.sessions.phase(self.now)
 
     def advance(self, to: datetime) -> bool | Rejection:
         """Move to `to`, or to the first instant before it that sends a trade update. True when `to` was reached."""
@@ -131,99 +91,123 @@ class Exchange:
             return unprocessable(f"to {to.isoformat()} is before the clock's {self.now.isoformat()}; time only moves forward")
         if to >= self.sessions.end:
             return unprocessable(f"to {to.isoformat()} is beyond the data, which ends with {self.sessions.days[-1]}")
-        before = self.ledger.events_emitted
-        while self.ledger.events_emitted == before:
+        before = self._events_emitted()
+        self._resume_trading()
+        while self._events_emitted() == before:
             session = self.sessions.current(self.now)
-            instant = None if session is None else next_instant(self.book, self.market, session, self.now)
+            instant = None if session is None else self._next_instant(session)
             if session is None or instant is None or instant > to:
                 self._pass_time(to)
+                self._follow_trails()
                 return True
             self._pass_time(instant)
-            self._tick(session)
+            self._reach(session)
         return self.now == to
 
-    def _tick(self, session: Session) -> None:
-        is_closing = self.now == session.closes_at
-        symbols = {order.symbol for order in self.book.live_orders()}
-        quotes = {symbol: quote for symbol in sorted(symbols) if (quote := self._session_quote(symbol, session))}
-        self._apply(Tick(self.now, quotes, is_closing))
-        if is_closing:
-            self.ledger.marks.append(Mark(self.now, self.equity(), self.book.cash_usd))
+    def _events_emitted(self) -> int:
+        return sum(account.ledger.events_emitted for account in self.accounts.values())
+
+    def _next_instant(self, session: Session) -> datetime:
+        found = min(next_instant(account.book, self.market, session, self.now) for account in self.accounts.values())
+        change = self.machine_faults.next_change(self.now)
+        return found if change is None else min(found, change)
 
     def _pass_time(self, to: datetime) -> None:
-        self.ledger.expose(self._bare, to - self.now)
-        self.now = to
+        before, self.now = self.now, to
+        for account in self.accounts.values():
+            account.expose(to - before)
+        for told in self.on_advance:
+            told(before, to)
 
-    def take_over(self, now: datetime, book: Book, ledger: Ledger) -> None:
-        """Go on where a saved exchange stopped."""
-        self.now, self.book, self.ledger = now, book, ledger
-        self._bare = unprotected_shares(book)
+    def take_over(self, now: datetime) -> None:
+        """Go on where a saved exchange stopped; its accounts have been put in place."""
+        self.now = now
+        for account in self.accounts.values():
+            account.look_again()
 
-    # worth
+    def _reach(self, session: Session) -> None:
+        """Everything that happens at the present instant, to every account."""
+        is_close = self.now == session.closes_at
+        if self.now == new_york(session.day, EARLY_OPEN):
+            for account in self.accounts.values():
+                account.begin_day(session.day)
+        for account in self.accounts.values():
+            account.tick(self.moment(account.symbols_asked_for(), account, takes_queue=self._takes_queue(session)))
+            account.close_out(session, is_close)
 
-    def equity(self) -> Decimal:
-        """Cash and positions at the last trade, dollars."""
-        return self.book.cash_usd + sum((self.last(symbol) * h.shares for symbol, h in self.book.holdings.items()), Decimal(0))
+    def _takes_queue(self, session: Session) -> bool:
+        """Queued orders go to the venue at 04:00 New York, what came after that at the open."""
+        return self.now in (new_york(session.day, EARLY_OPEN), session.opens_at)
 
-    def last(self, symbol: str) -> Decimal:
-        """Last trade in dollars; zero for a symbol that has not traded yet."""
-        return (self.market.last(symbol, self.now) or 0) * CENT
+    def _resume_trading(self) -> None:
+        """A halt that was lifted since the last look: what rested through it meets the market."""
+        for account in self.accounts.values():
+            if account.book.halted != self.halted_now():
+                account.tick(self.moment(account.symbols_asked_for(), account))
+
+    def _follow_trails(self) -> None:
+        for account in self.accounts.values():
+            symbols = account.trailing_symbols()
+            if symbols:
+                account.tick(self.moment(symbols, account))
+
+    def moment(self, symbols: Iterable[str], account: Account, takes_queue: bool = False) -> Tick:
+        """The present with the quotes of `symbols` as far as they trade now."""
+        session = self.sessions.at(self.now)
+        quotes = self._quotes(sorted(set(symbols)), session)
+        is_open, is_close = (session is not None and self.now == at for at in _ends(session))
+        ranges = account.ranges(self.now)
+        return Tick(self.now, quotes, session is not None, is_open, is_close, takes_queue, ranges)
+
+    def _quotes(self, symbols: Iterable[str], session: Session | None) -> dict[str, Quote]:
+        if session is None and self.phase is Phase.NIGHT:
+            return {}
+        found: dict[str, Quote] = {}
+        for symbol in symbols:
+            if (session is None and is_option(symbol)) or (session is not None and not self.market.trades_in(symbol, session)):
+                continue
+            quote = self.market.quote(symbol, self.now)
+            if quote is not None:
+                found[symbol] = quote
+        return found
+
+    def halted_now(self) -> dict[str, None]:
+        """Symbols that do not trade at the present instant, in order."""
+        return dict.fromkeys(sorted(self.halted | self.machine_faults.halted(self.now)))
+
+    # instruments
+
+    def contract(self, symbol: str) -> Any:
+        """The option of that OCC symbol when it is listed now."""
+        return self.market.contract(symbol, self.now)
+
+    def asset(self, symbol: str) -> Any:
+        """The instrument or the option contract of that symbol; None when there is none."""
+        return self.contract(symbol) if is_option(symbol) else self.market.source.instruments.get(symbol)
+
+    def symbol_of(self, given: str) -> str | None:
+        """The stock or listed option with that asset id."""
+        stocks = {asset_id(symbol): symbol for symbol in self.market.source.symbols}
+        contract = self.board.contract_by_id(given.lower(), self.today) if given.lower() not in stocks else None
+        return stocks.get(given.lower()) if contract is None else contract.symbol
 
     def is_tradable(self, symbol: str) -> bool:
         """Whether `symbol` has traded by now and will trade again."""
+        if is_option(symbol):
+            return self.contract(symbol) is not None
         session = self.sessions.current(self.now)
         if session is None or not self.market.has(symbol):
             return False
         days = self.market.daily(symbol).days
         return bool(days) and session.day <= days[-1] and self.market.last(symbol, self.now) is not None
 
-    # inside
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(NEW_YORK).date()
 
-    def _judge(self, ticket: Ticket) -> Ticket | Rejection:
-        if not self.market.has(ticket.symbol):
-            return unprocessable(f'asset "{ticket.symbol}" not found')
-        if not self.is_tradable(ticket.symbol):
-            return unprocessable(f'asset "{ticket.symbol}" is not tradable')
-        quote = self._quote(ticket.symbol)
-        ticket = collared(ticket, quote)
-        return objection(Request(ticket, self.book, quote)) or ticket
 
-    def _accept(self, ticket: Ticket) -> View:
-        session = self.sessions.current(self.now)
-        is_matched = session is not None and self.sessions.is_open(self.now) and self.market.trades_in(ticket.symbol, session)
-        known = len(self.book.orders)
-        self._apply(Submit(ticket, self.now, is_matched))
-        self.ledger.orders_submitted += 1
-        taken = self.view(next(islice(self.book.orders.values(), known, None)))
-        if is_matched:
-            self._match_now(ticket.symbol)
-        return taken
-
-    def _match_now(self, symbol: str) -> None:
-        session = self.sessions.current(self.now)
-        if session is None or not self.sessions.is_open(self.now):
-            return
-        quote = self._session_quote(symbol, session)
-        if quote is not None:
-            self._apply(Tick(self.now, {symbol: quote}))
-
-    def _session_quote(self, symbol: str, session: Session) -> Quote | None:
-        return self.market.quote(symbol, self.now) if self.market.trades_in(symbol, session) else None
-
-    def _quote(self, symbol: str) -> Quote:
-        quote = self.market.quote(symbol, self.now)
-        if quote is None:
-            raise LookupError(f"{symbol} has not traded by {self.now}, and yet it is being traded")
-        return quote
-
-    def _apply(self, command: Command) -> None:
-        self.book, events = step(self.book, command)
-        self._bare = unprotected_shares(self.book)
-        session = self.sessions.at(self.now)
-        is_opening = session is not None and self.now == session.opens_at
-        for event in events:
-            self.ledger.record(event, is_opening)
-            self.outbox.append((self.ledger.events_emitted, event))
+def _ends(session: Session | None) -> tuple[datetime | None, datetime | None]:
+    return (None, None) if session is None else (session.opens_at, session.closes_at)
 
 
 def _days_needed(days: tuple[date, ...], start: date) -> tuple[date, ...]:
@@ -231,9 +215,3 @@ def _days_needed(days: tuple[date, ...], start: date) -> tuple[date, ...]:
     if not days or start > days[-1]:
         return days
     return tuple(day for day in days if day >= start - INTRADAY_HISTORY)
-
-
-def _is_superseded(leg: Order, members: dict[str, Order]) -> bool:
-    """Whether a replacement has taken the place of `leg`; a target that its triggered stop replaced still counts as a leg."""
-    successor = members.get(leg.replaced_by or "")
-    return successor is not None and successor.group_role is leg.group_role

@@ -123,6 +123,7 @@ class ExchangeRun:
             start=first,
             seed=request.seed,
             port=request.port,
+            multiplier=1,  # the desk sizes by cash; it does not borrow
             state_file=self.folder.exchange_state,
             access_log=self.folder.access_log,
         )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openapi
 import pytest
 import requests
 import websockets
@@ -60,12 +61,16 @@ def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
 
 @pytest.fixture
 def trading(exchange: ExchangeProcess) -> TradingClient:
-    return TradingClient(exchange.api_key, exchange.api_secret, paper=True, url_override=exchange.url)
+    client = TradingClient(exchange.api_key, exchange.api_secret, paper=True, url_override=exchange.url)
+    openapi.watch(client._session)
+    return client
 
 
 @pytest.fixture
 def data(exchange: ExchangeProcess) -> StockHistoricalDataClient:
-    return StockHistoricalDataClient(exchange.api_key, exchange.api_secret, url_override=exchange.url)
+    client = StockHistoricalDataClient(exchange.api_key, exchange.api_secret, url_override=exchange.url)
+    openapi.watch(client._session)
+    return client
 
 
 class Listener:

@@ -19,6 +19,7 @@ PACKAGES = ("desk", "hedging", "options", "strategies")
 TOP_LEVEL = {
     ".ci", ".env.example", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
     "backtests", "config", "desk", "docs", "hedging", "live_trader.py", "options", "pyproject.toml", "requirements-bench.lock",
+    "requirements-soak.lock",
     "requirements-dev.lock", "requirements.lock", "strategies", "tests",
 }  # fmt: skip
 

@@ -12,10 +12,11 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from openapi import check_contract
 
 from desk.data.source import Instrument, Source
-from desk.exchange.accesslog import AccessLog
-from desk.exchange.app import Server
+from desk.exchange.api.accesslog import AccessLog
+from desk.exchange.api.app import Server
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.venue import Exchange
 
@@ -55,7 +56,9 @@ class Http:
             async with httpx.AsyncClient(transport=transport, base_url=self.url, headers=self.keys) as client:
                 return await client.request(method, path, **options)
 
-        return asyncio.run(send())
+        answer = asyncio.run(send())
+        check_contract(method, path, answer.status_code, answer.content)
+        return answer
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

@@ -10,14 +10,16 @@ Body = dict[str, Any]
 
 
 def test_day_bars_end_with_the_forming_day_and_show_nothing_ahead(client: Any) -> None:
-    bars = client.get("/v2/stocks/bars", symbols="ABC", timeframe="1Day", start="2008-08-01", end="2008-12-31")["bars"]["ABC"]
+    bars = client.get("/v2/stocks/bars", symbols="ABC", timeframe="1Day", start="2008-08-01", end="2008-12-31", feed="iex")[
+        "bars"
+    ]["ABC"]
     assert [bar["t"] for bar in bars] == ["2008-08-29T04:00:00Z", "2008-09-02T04:00:00Z"]
     today = bars[-1]
     seen = client.exchange.market.path("ABC", client.exchange.sessions.at(client.exchange.now))
     assert seen is not None
     so_far = seen.price[:31]
     assert (today["o"], today["h"], today["l"], today["c"]) == tuple(
-        x / 100 for x in (10_000, so_far.max(), so_far.min(), so_far[-1])
+        x / 10_000 for x in (1_000_000, so_far.max(), so_far.min(), so_far[-1])
     )
     client.to("2008-09-02T20:00:00Z")
     bars = client.get("/v2/stocks/bars", symbols="ABC", timeframe="1D", start="2008-09-02")["bars"]["ABC"]
@@ -27,7 +29,9 @@ def test_day_bars_end_with_the_forming_day_and_show_nothing_ahead(client: Any) -
 @pytest.mark.parametrize(("timeframe", "count", "first"), [("1Min", 390, "13:30"), ("30Min", 13, "13:30"), ("1Hour", 7, "13:00")])
 def test_intraday_bars_of_a_day_add_up_to_it(client: Any, timeframe: str, count: int, first: str) -> None:
     client.to("2008-09-02T20:00:00Z")
-    found = client.get("/v2/stocks/bars", symbols="ABC", timeframe=timeframe, start="2008-09-02T00:00:00Z", limit=1000)
+    found = client.get(
+        "/v2/stocks/bars", symbols="ABC", timeframe=timeframe, start="2008-09-02T00:00:00Z", limit=1000, feed="iex"
+    )
     bars = found["bars"]["ABC"]
     assert (len(bars), bars[0]["t"]) == (count, f"2008-09-02T{first}:00Z")
     assert (bars[0]["o"], max(bar["h"] for bar in bars), min(bar["l"] for bar in bars), bars[-1]["c"]) == (100, 102, 99, 101)
@@ -36,7 +40,7 @@ def test_intraday_bars_of_a_day_add_up_to_it(client: Any, timeframe: str, count:
 
 def test_minute_bars_show_completed_minutes_only(client: Any) -> None:
     client.to("2008-09-02T14:00:30Z")
-    bars = client.get("/v2/stocks/bars", symbols="ABC", timeframe="1Min", start="2008-09-02T00:00:00Z")["bars"]["ABC"]
+    bars = client.get("/v2/stocks/bars", symbols="ABC", timeframe="1Min", start="2008-09-02T00:00:00Z", feed="iex")["bars"]["ABC"]
     assert (len(bars), bars[-1]["t"]) == (30, "2008-09-02T13:59:00Z")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from desk.exchange.accesslog import AccessLog
-from desk.exchange.app import Server
+from desk.exchange.api.accesslog import AccessLog
+from desk.exchange.api.app import Server
 
 Body = dict[str, Any]
 KEYS = {"APCA-API-KEY-ID": "key-for-tests", "APCA-API-SECRET-KEY": "secret-for-tests"}

@@ -1,8 +1,8 @@
-"""Prices from recorded intraday bars, sessions of half days, and crossings found without stepping."""
+"""Prices from recorded intraday bars, sessions of half days, and crossings found without stepping. A dollar is 10,000 units."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,12 @@ import pytest
 
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError
-from desk.exchange.bars import BarRequest, series
-from desk.exchange.clock import nyse_sessions
-from desk.exchange.market import Market
-from desk.exchange.triggers import Feed, Trigger
+from desk.exchange.machine.orders import Quote
+from desk.exchange.machine.triggers import Feed, Trail, Trigger
+from desk.exchange.market.bars import BarBook
+from desk.exchange.market.prices import Market
+from desk.exchange.market.sessions import Phase, new_york, nyse_sessions
+from desk.exchange.market.timeframes import Timeframe, Unit
 
 DAY = date(2008, 9, 2)
 OPEN = datetime(2008, 9, 2, 13, 30, tzinfo=UTC)
@@ -35,37 +37,88 @@ def recorded(minutes: int = 5, skip: int = 0) -> Market:
 def test_recorded_bars_are_visited_as_open_high_low_close() -> None:
     market = recorded()
     seen = [market.last("ABC", OPEN + timedelta(seconds=75 * part)) for part in range(5)]
-    assert seen == [10_000, 10_015, 9_995, 10_010, 10_010]
+    assert seen == [1_000_000, 1_001_500, 999_500, 1_001_000, 1_001_000]
 
 
 def test_recorded_bars_come_back_as_they_are_and_add_up_to_hours() -> None:
     market = recorded()
-    close = OPEN + timedelta(hours=6, minutes=30)
-    request = BarRequest(("ABC",), 5, "T", OPEN, close)
-    five = series(market, "ABC", request, close)
+    session = market.sessions.at(OPEN)
+    assert session is not None
+    book, close = BarBook(market), session.closes_at
+    five = book.intraday("ABC", session, Timeframe(5, Unit.MINUTE), close)
     assert len(five) == 78
-    assert (five[1]["o"], five[1]["h"], five[1]["l"], five[1]["c"], five[1]["v"]) == (100.1, 100.25, 100.05, 100.2, 100)
-    hours = series(market, "ABC", BarRequest(("ABC",), 1, "H", OPEN - timedelta(hours=1), close), close)
-    assert [bar["v"] for bar in hours] == [600, 1200, 1200, 1200, 1200, 1200, 1200]
-    assert hours[-1]["c"] == five[-1]["c"]
+    assert [int(column[1]) for column in (five.open, five.high, five.low, five.close)] == [
+        1_001_000,
+        1_002_500,
+        1_000_500,
+        1_002_000,
+    ]
+    hours = book.intraday("ABC", session, Timeframe(1, Unit.HOUR), close)
+    assert hours.volume.tolist() == [600, 1200, 1200, 1200, 1200, 1200, 1200]
+    assert hours.close[-1] == five.close[-1]
 
 
 def test_first_recorded_price_holds_from_the_open_on() -> None:
     market = recorded(skip=3)
-    assert market.last("ABC", OPEN) == 10_000
-    assert market.last("ABC", OPEN + timedelta(minutes=15, seconds=75)) == 10_015
+    assert market.last("ABC", OPEN) == 1_000_000
+    assert market.last("ABC", OPEN + timedelta(minutes=15, seconds=75)) == 1_001_500
 
 
 def test_crossing_is_found_at_the_first_price_that_meets_it() -> None:
     market = recorded()
     session = market.sessions.at(OPEN)
     assert session is not None
-    up = Trigger(Feed.LAST, True, 10_115)
+    up = Trigger(Feed.LAST, True, 1_011_500)
     assert market.first_crossing("ABC", session, up, OPEN) == OPEN + timedelta(minutes=50, seconds=75)
     later = OPEN + timedelta(minutes=51, seconds=15)
     assert market.first_crossing("ABC", session, up, later) == OPEN + timedelta(minutes=56, seconds=15)
-    assert market.first_crossing("ABC", session, Trigger(Feed.LAST, True, 20_000), OPEN) is None
+    assert market.first_crossing("ABC", session, Trigger(Feed.LAST, True, 2_000_000), OPEN) is None
     assert market.first_crossing("XYZ", session, up, OPEN) is None
+
+
+def test_crossing_of_a_limit_looks_at_its_side_of_the_quote() -> None:
+    market = recorded()
+    session = market.sessions.at(OPEN)
+    assert session is not None
+    bid = market.first_crossing("ABC", session, Trigger(Feed.BID, True, 1_011_500), OPEN)
+    assert bid == OPEN + timedelta(minutes=50, seconds=75)  # without a spread the bid is the trade
+    ask = market.first_crossing("ABC", session, Trigger(Feed.ASK, False, 999_600), OPEN)
+    assert ask == OPEN + timedelta(seconds=150)  # a tick above the low of 999,500 is too dear
+
+
+def test_trail_is_met_where_the_price_is_far_enough_from_its_best() -> None:
+    market = recorded()
+    session = market.sessions.at(OPEN)
+    assert session is not None
+    # Each bar falls twenty cents from its high to its low.
+    assert market.trailed("ABC", session, Trail(1_000_000, False, 2_000, None), OPEN) == OPEN + timedelta(seconds=150)
+    assert market.trailed("ABC", session, Trail(1_000_000, False, 2_100, None), OPEN) is None
+    assert market.trailed("ABC", session, Trail(1_000_000, True, 1_500, None), OPEN) == OPEN + timedelta(seconds=75)
+    assert market.trailed("ABC", session, Trail(1_000_000, False, None, 0.5), OPEN) is None
+
+
+def test_best_prices_between_two_instants_leave_the_first_out() -> None:
+    market = recorded()
+    half = OPEN + timedelta(seconds=75)
+    assert market.best_between("ABC", OPEN, half, rising=False) == 1_001_500
+    assert market.best_between("ABC", half, half + timedelta(minutes=5), rising=True) == 999_500
+    assert market.best_between("ABC", half, half, rising=True) is None
+    assert market.best_between("ABC", OPEN - timedelta(days=1), half, rising=True) == 1_000_000
+
+
+def test_closing_instant_quotes_the_close_and_the_night_after_it_too() -> None:
+    market = recorded()
+    close = OPEN + timedelta(hours=6, minutes=30)
+    quotes = [market.quote("ABC", close + timedelta(hours=later)) for later in (0, 1)]
+    assert quotes == [Quote(1_078_000, 1_078_100, 1_078_000)] * 2
+    assert market.quote("XYZ", close) is None
+
+
+def test_before_the_first_session_there_is_no_price() -> None:
+    market = recorded()
+    assert market.last("ABC", OPEN - timedelta(hours=1)) is None
+    assert market.quote("ABC", OPEN - timedelta(hours=1)) is None
+    assert market.previous_close("ABC", OPEN) is None
 
 
 def test_half_days_and_unknown_days_have_their_hours() -> None:
@@ -105,7 +158,30 @@ def test_spread_is_a_cent_at_least_and_grows_with_the_price() -> None:
     market = Market(Source("flat", "flat", daily, {}), nyse_sessions((DAY,)), seed=1, spread_bps=2.0)
     quotes = {symbol: market.quote(symbol, OPEN) for symbol in daily}
     assert {symbol: (quote.bid, quote.ask) for symbol, quote in quotes.items() if quote} == {
-        "LOW": (1, 2),
-        "MID": (2_000, 2_001),
-        "HIGH": (99_990, 100_010),
+        "LOW": (100, 101),
+        "MID": (200_000, 200_100),
+        "HIGH": (9_999_000, 10_001_000),
     }
+
+
+@pytest.mark.parametrize(
+    ("at", "phase"),
+    [
+        ("03:59", Phase.NIGHT),
+        ("04:00", Phase.PRE),
+        ("09:29", Phase.PRE),
+        ("09:30", Phase.REGULAR),
+        ("15:59", Phase.REGULAR),
+        ("16:00", Phase.AFTER),
+        ("19:59", Phase.AFTER),
+        ("20:00", Phase.NIGHT),
+    ],
+)
+def test_a_day_has_its_phases(at: str, phase: Phase) -> None:
+    assert nyse_sessions((DAY,)).phase(new_york(DAY, time.fromisoformat(at))) is phase
+
+
+def test_half_day_ends_early_and_a_weekend_is_night() -> None:
+    table = nyse_sessions((date(2008, 11, 28),))
+    assert table.phase(datetime(2008, 11, 28, 18, 0, tzinfo=UTC)) is Phase.AFTER  # 13:00
+    assert table.phase(datetime(2008, 11, 29, 15, 0, tzinfo=UTC)) is Phase.NIGHT

@@ -1,366 +1,288 @@
-"""The matching state machine: one order at a time, then brackets and OCOs, rule by rule."""
+"""The matching state machine, one order at a time: each type, what it waits for, what it costs, what is left of it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from desk.domain.orders import GroupRole, OrderClass, OrderType, Side, TimeInForce
-from desk.exchange.account import available, buying_power, unprotected_shares
-from desk.exchange.book import Book
-from desk.exchange.matching import Cancel, Replace, Submit, Tick, step
-from desk.exchange.orders import Amendment, Event, Order, Quote, Status, Ticket
+import pytest
+from machine_story import CLOSE, OPEN, SELL, Desk, kinds, quote, told
 
-OPEN = datetime(2008, 9, 2, 13, 30, tzinfo=UTC)
-AT_100 = Quote(bid=9999, ask=10001, last=10000)
-
-
-def quote(last: int) -> Quote:
-    return Quote(last - 1, last + 1, last)
-
-
-class Desk:
-    """A book with a clock, so that a test reads as a story."""
-
-    def __init__(self, partial: float = 0.0, seed: int = 1) -> None:
-        self.book = Book(seed=seed, cash_usd=Decimal(100_000), partial_fill_probability=partial)
-        self.at = OPEN
-
-    def send(self, **fields: object) -> Order:
-        defaults = {"symbol": "ABC", "side": Side.BUY, "type": OrderType.MARKET, "order_class": OrderClass.SIMPLE}
-        ticket = Ticket(**{**defaults, "time_in_force": TimeInForce.GTC, "quantity": 10, **fields})  # type: ignore[arg-type]
-        known = set(self.book.orders)
-        self.book, _ = step(self.book, Submit(ticket, self.at, in_session=True))
-        return next(order for order_id, order in self.book.orders.items() if order_id not in known)
-
-    def bracket(self, target: str = "110", stop: str = "95", **fields: object) -> tuple[Order, Order, Order]:
-        entry = self.send(order_class=OrderClass.BRACKET, take_profit=Decimal(target), stop_loss=Decimal(stop), **fields)
-        return self.group(entry)
-
-    def group(self, order: Order) -> tuple[Order, Order, Order]:
-        entry, target, stop = (self.book.orders[member.id] for member in self.book.members(order.group_id)[:3])
-        return entry, target, stop
-
-    def tick(self, last: int, minutes: int = 1, closing: bool = False) -> list[Event]:
-        self.at += timedelta(minutes=minutes)
-        self.book, events = step(self.book, Tick(self.at, {"ABC": quote(last)}, closing))
-        return list(events)
-
-    def now(self, order: Order) -> Order:
-        return self.book.orders[order.id]
-
-    def cancel(self, order: Order) -> list[Event]:
-        self.book, events = step(self.book, Cancel(order.id, self.at))
-        return list(events)
-
-    def replace(self, order: Order, **change: object) -> tuple[Order, list[Event]]:
-        self.book, events = step(self.book, Replace(order.id, Amendment(**change), self.at))  # type: ignore[arg-type]
-        return self.book.orders[self.now(order).replaced_by or ""], list(events)
-
-
-def told(events: list[Event]) -> list[tuple[str, str | None]]:
-    return [(event.kind.value, event.order.group_role and event.order.group_role.value) for event in events]
+from desk.exchange.codec import encode
+from desk.exchange.machine.commands import Tick
+from desk.exchange.machine.machine import apply
+from desk.exchange.machine.orders import Quote
+from desk.exchange.rules.reservations import available
+from desk.exchange.words import OrderType, Status, TimeInForce
 
 
 def test_market_buy_fills_at_the_ask_and_market_sell_at_the_bid() -> None:
     desk = Desk()
     buy = desk.send()
     assert buy.status is Status.PENDING_NEW
-    assert told(desk.tick(10_000)) == [("new", None), ("fill", None)]
+    assert kinds(desk.tick(10_000)) == ["new", "fill"]
     assert desk.now(buy).average_price == Decimal("100.01")
-    sell = desk.send(side=Side.SELL)
+    sell = desk.send(side=SELL)
     desk.tick(10_000)
     assert desk.now(sell).average_price == Decimal("99.99")
     assert desk.book.cash_usd == Decimal(100_000) - Decimal("0.20")
-    assert desk.book.holdings == {}
+    assert desk.book.holdings == {} and not desk.book.live
 
 
 def test_limit_waits_for_its_price_and_takes_a_better_one() -> None:
     desk = Desk()
-    buy = desk.send(type=OrderType.LIMIT, limit_price=Decimal("99.50"))
-    assert told(desk.tick(10_000)) == [("new", None)]
+    buy = desk.limit("99.50")
+    assert kinds(desk.tick(10_000)) == ["new"]
     assert desk.tick(9_950) == []  # the ask is a cent above
-    assert told(desk.tick(9_900)) == [("fill", None)]
+    assert kinds(desk.tick(9_900)) == ["fill"]
     assert desk.now(buy).average_price == Decimal("99.01")
 
 
-def test_stop_is_elected_by_a_trade_and_fills_there() -> None:
+def test_sell_limit_waits_for_the_bid() -> None:
     desk = Desk()
-    desk.send()
-    desk.tick(10_000)
-    stop = desk.send(side=Side.SELL, type=OrderType.STOP, stop_price=Decimal("95"))
-    desk.tick(9_501)
-    assert desk.now(stop).status is Status.NEW
-    assert told(desk.tick(9_300)) == [("fill", None)]
-    assert desk.now(stop).average_price == Decimal("93")
+    desk.own()
+    sell = desk.limit("101", side=SELL)
+    assert kinds(desk.tick(10_100)) == ["new"]
+    assert kinds(desk.tick(10_101)) == ["fill"]
+    assert desk.now(sell).average_price == Decimal("101")
 
 
-def test_buy_stop_waits_above_the_market() -> None:
+def test_sell_stop_is_elected_by_the_last_trade_and_fills_at_the_bid() -> None:
     desk = Desk()
-    stop = desk.send(type=OrderType.STOP, stop_price=Decimal("101"))
+    desk.own()
+    stop = desk.stop("95", side=SELL)
+    assert kinds(desk.tick(9_501)) == ["new"]  # the bid is at 95.00, the last trade is not
+    assert kinds(desk.tick(9_300)) == ["fill"]
+    assert desk.now(stop).average_price == Decimal("92.99")
+
+
+def test_buy_stop_waits_above_the_market_and_fills_at_the_ask() -> None:
+    desk = Desk()
+    stop = desk.stop("101", collar_price="103.52")
     desk.tick(10_099)
     assert desk.now(stop).status is Status.NEW
     desk.tick(10_110)
-    assert desk.now(stop).average_price == Decimal("101.10")
+    assert desk.now(stop).average_price == Decimal("101.11")
 
 
-def test_day_order_expires_at_the_close_and_gtc_stays() -> None:
+def test_buy_stop_that_gaps_over_its_collar_waits_below_it() -> None:
+    """A buy stop is a stop-limit with a collar: 2.5 % above stops of 50 dollars and more."""
     desk = Desk()
-    day = desk.send(type=OrderType.LIMIT, limit_price=Decimal(90), time_in_force=TimeInForce.DAY)
-    gtc = desk.send(type=OrderType.LIMIT, limit_price=Decimal(90))
-    desk.tick(10_000)
-    assert told(desk.tick(10_000, closing=True)) == [("expired", None)]
-    assert (desk.now(day).status, desk.now(gtc).status) == (Status.EXPIRED, Status.NEW)
-    assert desk.now(day).expired_at == desk.at
+    stop = desk.stop("101", collar_price="103.52")
+    assert kinds(desk.tick(11_000)) == ["new"]
+    assert desk.now(stop).elected
+    assert desk.tick(10_352) == []  # the ask is at 103.53
+    assert kinds(desk.tick(10_351)) == ["fill"]
+    assert desk.now(stop).average_price == Decimal("103.52")
 
 
-def test_gtc_order_is_cancelled_after_ninety_days() -> None:
+def test_stop_limit_is_elected_once_and_then_is_a_limit() -> None:
     desk = Desk()
-    order = desk.send(type=OrderType.LIMIT, limit_price=Decimal(90))
+    desk.own()
+    order = desk.send(side=SELL, type=OrderType.STOP_LIMIT, stop_price="95", limit_price="94.50")
     desk.tick(10_000)
-    assert told(desk.tick(10_000, minutes=90 * 24 * 60, closing=True)) == [("canceled", None)]
-    assert desk.now(order).status is Status.CANCELED
+    assert desk.tick(9_300) == []  # elected, and the bid below the limit
+    assert desk.now(order).elected and desk.now(order).status is Status.NEW
+    assert desk.tick(9_450) == []
+    assert kinds(desk.tick(9_451)) == ["fill"]
+    assert desk.now(order).average_price == Decimal("94.50")
+
+
+def test_buy_stop_limit_waits_for_both_prices() -> None:
+    desk = Desk()
+    order = desk.send(type=OrderType.STOP_LIMIT, stop_price="101", limit_price="101.50")
+    desk.tick(10_000)
+    assert desk.tick(10_200) == []
+    assert kinds(desk.tick(10_120)) == ["fill"]
+    assert desk.now(order).average_price == Decimal("101.21")
+
+
+def test_fractional_order_fills_to_the_ninth_place() -> None:
+    desk = Desk()
+    desk.send(quantity="0.123456789", time_in_force=TimeInForce.DAY)
+    fill = desk.tick(10_000)[-1]
+    assert (fill.quantity, fill.position_quantity) == (Decimal("0.123456789"), Decimal("0.123456789"))
+    assert desk.book.cash_usd == Decimal(100_000) - Decimal("100.01") * Decimal("0.123456789")
+
+
+def test_order_by_dollars_buys_what_they_are_worth_and_not_a_cent_more() -> None:
+    desk = Desk()
+    order = desk.send(quantity=None, notional="1000", time_in_force=TimeInForce.DAY)
+    desk.tick(10_000)
+    filled = desk.now(order)
+    assert filled.status is Status.FILLED and filled.quantity is None
+    assert filled.filled_quantity == Decimal("9.999000099")  # 1000 / 100.01, rounded down to nine places
+    assert 0 <= Decimal(1000) - filled.filled_usd < Decimal("0.000001")
+
+
+def test_order_by_dollars_is_never_filled_in_part() -> None:
+    desk = Desk(partial=1.0)
+    desk.send(quantity=None, notional="50000", time_in_force=TimeInForce.DAY)
+    assert kinds(desk.tick(10_000)) == ["new", "fill"]
+
+
+def test_short_sale_brings_cash_and_a_negative_position_and_a_buy_ends_it() -> None:
+    desk = Desk()
+    desk.send(side=SELL, quantity=100)
+    fill = desk.tick(10_000)[-1]
+    assert (fill.position_quantity, desk.book.cash_usd) == (Decimal(-100), Decimal(109_999))
+    assert desk.book.holdings["ABC"].average_price("ABC") == Decimal("99.99")
+    desk.send(quantity=100)
+    desk.tick(9_000)
+    assert (desk.book.cash_usd, desk.book.holdings) == (Decimal(109_999) - Decimal(9_001), {})
+
+
+def test_short_is_protected_by_a_bracket_the_other_way_round() -> None:
+    desk = Desk()
+    _, target, stop = desk.bracket(target="90", stop="105", side=SELL)
+    assert (target.side.value, stop.side.value) == ("buy", "buy")  # type: ignore[union-attr]  # legs have a side
+    desk.tick(10_000)
+    assert told(desk.tick(10_600)) == [("replaced", "take_profit"), ("new", "stop_loss"), ("fill", "stop_loss")]
+    assert desk.now(stop).average_price == Decimal("106.01")
+    assert desk.book.holdings == {}
+
+
+def test_execution_never_takes_a_position_through_zero() -> None:
+    """Shares may go while a sell rests, by an assignment: the sell is rejected then, not filled into a short."""
+    desk = Desk()
+    desk.own(10)
+    sell = desk.limit("100", side=SELL)
+    desk.tick(9_000)
+    desk.own(4)
+    assert kinds(desk.tick(10_500)) == ["rejected"]
+    assert desk.now(sell).failed_at == desk.at
+    assert desk.book.shares("ABC") == 4
+
+
+def test_partly_filled_sell_whose_shares_went_is_cancelled_with_what_it_has() -> None:
+    desk = Desk(partial=1.0)
+    desk.own(100)
+    sell = desk.limit("100", side=SELL, quantity=100)
+    desk.tick(10_500)
+    done = desk.now(sell).filled_quantity
+    assert 0 < done < 100
+    desk.own(1)
+    assert kinds(desk.tick(10_500, minutes=2)) == ["canceled"]
+    assert (desk.now(sell).status, desk.now(sell).filled_quantity) == (Status.CANCELED, done)
+
+
+# partial fills
 
 
 def test_partly_filled_order_gets_its_rest_a_minute_later() -> None:
     desk = Desk(partial=1.0)
     buy = desk.send(quantity=100)
     first = desk.tick(10_000)
-    assert told(first) == [("new", None), ("partial_fill", None)]
-    assert 0 < (first[1].quantity or 0) < 100
-    assert desk.now(buy).status is Status.PARTIALLY_FILLED
-    desk.book, events = step(desk.book, Tick(desk.at + timedelta(seconds=59), {"ABC": AT_100}))
-    assert events == ()
-    rest = desk.tick(10_000)
-    assert told(rest) == [("fill", None)]
-    assert (first[1].quantity or 0) + (rest[0].quantity or 0) == 100
-    assert rest[0].position_quantity == 100
+    assert kinds(first) == ["new", "partial_fill"]
+    part = first[1].quantity
+    assert part is not None and 0 < part < 100
+    assert (desk.now(buy).status, desk.now(buy).due_at) == (Status.PARTIALLY_FILLED, desk.at + timedelta(minutes=1))
+    assert desk.tick(10_000, minutes=59 / 60) == []
+    rest = desk.tick(10_050, minutes=1 / 60)
+    assert kinds(rest) == ["fill"]
+    assert (part + (rest[0].quantity or 0), rest[0].position_quantity) == (100, 100)
+    expected = (part * Decimal("100.01") + (100 - part) * Decimal("100.51")) / 100
+    assert desk.now(buy).average_price == expected
+
+
+def test_rest_of_a_limit_waits_for_its_price_again() -> None:
+    desk = Desk(partial=1.0)
+    buy = desk.limit("100.01", quantity=100)
+    desk.tick(10_000)
+    assert desk.tick(10_100, minutes=5) == []
+    assert kinds(desk.tick(10_000)) == ["fill"]
+    assert desk.now(buy).average_price == Decimal("100.01")
 
 
 def test_single_share_is_never_split_and_the_closing_print_fills_whole() -> None:
     desk = Desk(partial=1.0)
     desk.send(quantity=1)
-    assert told(desk.tick(10_000)) == [("new", None), ("fill", None)]
+    assert kinds(desk.tick(10_000)) == ["new", "fill"]
     desk.send(quantity=50)
-    assert told(desk.tick(10_000, closing=True)) == [("new", None), ("fill", None)]
+    assert kinds(desk.tick(10_000, closing=True)) == ["new", "fill"]
+
+
+def test_forced_part_is_exactly_the_first_execution() -> None:
+    desk = Desk()
+    order = desk.send(quantity=100)
+    desk.book.forced_parts[order.id] = Decimal(37)
+    assert desk.tick(10_000)[-1].quantity == 37
+    assert desk.book.forced_parts == {}
+    assert desk.tick(10_000)[-1].quantity == 63
+
+
+def test_one_order_in_ten_is_filled_in_part_first() -> None:
+    desk = Desk(partial=0.1)
+    desk.book.cash_usd = Decimal(10**9)
+    for _ in range(1000):
+        desk.send(quantity=50)
+    parts = [event for event in desk.tick(10_000) if event.kind.value == "partial_fill"]
+    assert 70 <= len(parts) <= 130
+    assert len({event.quantity for event in parts}) > 20  # the size is random
+
+
+# money
 
 
 def test_buy_that_cash_cannot_pay_any_more_is_rejected_at_the_open() -> None:
-    desk = Desk()
+    desk = Desk(is_cash_account=True)
     order, target, stop = desk.bracket(target="300", stop="95", quantity=900)
     assert told(desk.tick(20_000)) == [("new", "entry"), ("rejected", "entry")]
-    assert desk.now(order).status is Status.REJECTED
-    assert desk.now(target).status is desk.now(stop).status is Status.CANCELED
+    assert desk.statuses([order, target, stop]) == ["rejected", "canceled", "canceled"]
     assert desk.book.cash_usd == Decimal(100_000)
 
 
-# brackets
-
-
-def test_legs_are_held_until_the_entry_is_completely_filled() -> None:
-    desk = Desk(partial=1.0)
-    entry, target, stop = desk.bracket(quantity=100)
-    assert {target.status, stop.status} == {Status.HELD}
-    desk.tick(10_000)
-    entry, target, stop = desk.group(entry)
-    assert (entry.status, target.status, stop.status) == (Status.PARTIALLY_FILLED, Status.HELD, Status.HELD)
-    assert unprotected_shares(desk.book) == {"ABC": entry.filled_quantity}
-    assert available(desk.book, "ABC") == 0
-    assert told(desk.tick(10_000)) == [("fill", "entry"), ("new", "take_profit")]
-    entry, target, stop = desk.group(entry)
-    assert (entry.status, target.status, stop.status) == (Status.FILLED, Status.NEW, Status.HELD)
-    assert unprotected_shares(desk.book) == {}
-
-
-def test_group_members_share_an_id_and_name_their_roles() -> None:
+def test_margin_account_may_owe() -> None:
     desk = Desk()
-    members = desk.bracket(client_order_id="mine")
-    assert [member.group_role for member in members] == [GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS]
-    assert len({member.group_id for member in members}) == 1
-    assert members[0].client_order_id == "mine"
-    assert len({member.client_order_id for member in members}) == 3
+    desk.send(quantity=1500)
+    desk.tick(10_000)
+    assert desk.book.cash_usd == Decimal(-50_015)
 
 
-def test_triggered_stop_replaces_the_target_and_fills() -> None:
+def test_option_counts_a_hundred_times() -> None:
     desk = Desk()
-    entry, _, _ = desk.bracket()
-    desk.tick(10_000)
-    assert told(desk.tick(9_400)) == [("replaced", "take_profit"), ("new", "stop_loss"), ("fill", "stop_loss")]
-    _, target, stop = desk.group(entry)
-    assert (target.status, stop.status) == (Status.REPLACED, Status.FILLED)
-    assert (target.replaced_by, stop.replaces) == (stop.id, target.id)
-    assert stop.average_price == Decimal("94")
-    assert desk.book.live == ()
+    symbol = "ABC080909C00105000"
+    desk.send(symbol=symbol, quantity=2, time_in_force=TimeInForce.DAY)
+    desk.see({symbol: quote(250, spread=10)})
+    assert desk.book.cash_usd == Decimal(100_000) - Decimal("2.55") * 200
+    assert desk.book.holdings[symbol].average_price(symbol) == Decimal("2.55")
 
 
-def test_filled_target_cancels_the_stop_without_an_event() -> None:
+def test_average_price_moves_with_what_is_bought_and_stays_when_some_is_sold() -> None:
     desk = Desk()
-    entry, _, _ = desk.bracket()
-    desk.tick(10_000)
-    assert told(desk.tick(11_200)) == [("fill", "take_profit")]
-    _, target, stop = desk.group(entry)
-    assert (target.status, stop.status) == (Status.FILLED, Status.CANCELED)
-    assert target.average_price == Decimal("111.99")
-
-
-def test_partly_filled_target_reduces_the_stop() -> None:
-    desk = Desk(partial=1.0, seed=3)
-    entry, _, _ = desk.bracket(quantity=100)
-    desk.tick(10_000)
-    desk.tick(10_000)
-    assert told(desk.tick(11_200)) == [("partial_fill", "take_profit")]
-    _, target, stop = desk.group(entry)
-    assert stop.quantity == target.remaining < 100
-    assert desk.book.shares("ABC") == stop.quantity
-    assert unprotected_shares(desk.book) == {}
-    desk.tick(9_000)
-    _, target, stop = desk.group(entry)
-    assert target.status is Status.REPLACED
-    while desk.book.shares("ABC"):
-        desk.tick(9_000)
-    assert desk.group(entry)[2].filled_quantity == stop.quantity
-
-
-def test_gap_through_entry_and_stop_sells_at_once() -> None:
-    desk = Desk()
-    entry, _, _ = desk.bracket(type=OrderType.LIMIT, limit_price=Decimal(100))
-    events = desk.tick(9_000)
-    assert told(events)[-1] == ("fill", "stop_loss")
-    assert desk.group(entry)[2].average_price == Decimal("90")
-
-
-def test_cancelling_any_member_cancels_the_group_and_keeps_the_position() -> None:
-    for place in range(3):
-        desk = Desk()
-        members = desk.bracket(type=OrderType.LIMIT, limit_price=Decimal(90), target="120", stop="80")
-        desk.tick(10_000)
-        told_of = {event.order.id for event in desk.cancel(members[place])}
-        assert {member.status for member in desk.group(members[0])} == {Status.CANCELED}
-        assert told_of == {members[0].id, members[place].id}
-    for place in (1, 2):
-        desk = Desk()
-        members = desk.bracket()
-        desk.tick(10_000)
-        desk.cancel(members[place])
-        assert [member.status for member in desk.group(members[0])] == [Status.FILLED, Status.CANCELED, Status.CANCELED]
-        assert desk.book.shares("ABC") == 10
-        assert unprotected_shares(desk.book) == {"ABC": 10}
-        assert available(desk.book, "ABC") == 10
-
-
-def test_cancelled_half_filled_entry_leaves_a_bare_rest() -> None:
-    desk = Desk(partial=1.0)
-    entry, _, _ = desk.bracket(quantity=100)
-    desk.tick(10_000)
-    desk.cancel(entry)
-    bought = desk.now(entry).filled_quantity
-    assert desk.book.live == ()
-    assert unprotected_shares(desk.book) == {"ABC": bought}
-    assert available(desk.book, "ABC") == bought
-
-
-def test_replacing_the_target_keeps_the_group() -> None:
-    desk = Desk()
-    entry, target, _ = desk.bracket()
-    desk.tick(10_000)
-    fresh, events = desk.replace(target, limit_price=Decimal(105))
-    assert told(events) == [("replaced", "take_profit"), ("new", "take_profit")]
-    assert desk.now(target).status is Status.REPLACED
-    assert (fresh.replaces, desk.now(target).replaced_by) == (target.id, fresh.id)
-    assert fresh.group_id == entry.group_id
-    assert told(desk.tick(10_600)) == [("fill", "take_profit")]
-    assert desk.book.live == ()
-
-
-def test_replacing_the_held_stop_keeps_it_held_and_watched() -> None:
-    desk = Desk()
-    _, target, stop = desk.bracket()
-    desk.tick(10_000)
-    fresh, events = desk.replace(stop, stop_price=Decimal(98))
-    assert told(events) == [("replaced", "stop_loss")]
-    assert (fresh.status, fresh.quantity) == (Status.HELD, 10)
-    assert unprotected_shares(desk.book) == {}
-    assert told(desk.tick(9_790))[-1] == ("fill", "stop_loss")
-    assert desk.now(target).status is Status.REPLACED
-
-
-def test_replacing_the_entry_keeps_the_legs_waiting() -> None:
-    desk = Desk()
-    entry, target, _ = desk.bracket(type=OrderType.LIMIT, limit_price=Decimal(98))
-    desk.tick(10_000)
-    desk.replace(entry, limit_price=Decimal(99))
-    assert told(desk.tick(9_890)) == [("fill", "entry"), ("new", "take_profit")]
-    assert desk.now(target).status is Status.NEW
-
-
-def test_day_bracket_whose_entry_never_filled_ends_with_it() -> None:
-    desk = Desk()
-    members = desk.bracket(type=OrderType.LIMIT, limit_price=Decimal(98), time_in_force=TimeInForce.DAY)
-    desk.tick(10_000)
-    assert told(desk.tick(10_000, closing=True)) == [("expired", "entry")]
-    assert [member.status for member in desk.group(members[0])] == [Status.EXPIRED, Status.CANCELED, Status.CANCELED]
-
-
-def test_day_bracket_leaves_the_position_bare_overnight() -> None:
-    desk = Desk()
-    members = desk.bracket(time_in_force=TimeInForce.DAY)
-    desk.tick(10_000)
-    assert told(desk.tick(10_000, closing=True)) == [("expired", "take_profit")]
-    assert [member.status for member in desk.group(members[0])][1:] == [Status.EXPIRED, Status.EXPIRED]
-    assert unprotected_shares(desk.book) == {"ABC": 10}
-
-
-# OCO
-
-
-def oco(desk: Desk, quantity: int = 10) -> tuple[Order, Order]:
-    exits = {"take_profit": Decimal(110), "stop_loss": Decimal(95)}
-    parent = desk.send(side=Side.SELL, type=OrderType.LIMIT, order_class=OrderClass.OCO, quantity=quantity, **exits)
-    target, stop = desk.book.members(parent.group_id)
-    return target, stop
-
-
-def test_oco_is_a_working_target_over_a_held_stop() -> None:
-    desk = Desk()
-    desk.send()
-    desk.tick(10_000)
-    target, stop = oco(desk, quantity=6)
-    assert target.is_top_level and not stop.is_top_level
-    assert (target.status, stop.status) == (Status.PENDING_NEW, Status.HELD)
-    assert unprotected_shares(desk.book) == {"ABC": 4}
-    assert available(desk.book, "ABC") == 4
-    assert told(desk.tick(10_000)) == [("new", "take_profit")]
-    assert told(desk.tick(9_400)) == [("replaced", "take_profit"), ("new", "stop_loss"), ("fill", "stop_loss")]
-    assert desk.book.shares("ABC") == 4
-
-
-def test_oco_goes_as_a_whole() -> None:
-    desk = Desk()
-    desk.send()
-    desk.tick(10_000)
-    target, stop = oco(desk)
-    desk.tick(10_000)
-    assert told(desk.cancel(target)) == [("canceled", "take_profit")]
-    assert desk.now(stop).status is Status.CANCELED
-    assert available(desk.book, "ABC") == 10
+    for cents in (10_000, 11_000):
+        desk.send()
+        desk.tick(cents)
+    assert desk.book.holdings["ABC"].average_price("ABC") == Decimal("105.01")
+    desk.send(side=SELL, quantity=15)
+    desk.tick(12_000)
+    assert desk.book.holdings["ABC"].average_price("ABC") == Decimal("105.01")
+    assert desk.book.holdings["ABC"].quantity == 5
 
 
 # the machine as such
 
 
-def test_open_buys_reserve_cash_at_their_limit() -> None:
+@pytest.mark.parametrize("side", ["bid", "ask"])
+def test_a_side_without_a_quote_trades_with_nobody(side: str) -> None:
     desk = Desk()
-    desk.send(type=OrderType.LIMIT, limit_price=Decimal(90), quantity=100)
-    assert buying_power(desk.book) == Decimal(91_000)
+    desk.own(10)
+    desk.send(quantity=5) if side == "ask" else desk.send(side=SELL, quantity=5)
+    bare = Quote(0 if side == "bid" else 1_000_000, 0 if side == "ask" else 1_000_200, 1_000_100)
+    assert kinds(desk.see({"ABC": bare})) == ["new"]
+    assert kinds(desk.tick(10_000)) == ["fill"]
 
 
-def test_a_command_leaves_the_book_it_started_from_alone() -> None:
+def test_halted_symbol_rests_until_it_trades_again() -> None:
     desk = Desk()
-    desk.bracket()
-    before = desk.book
-    copy = (dict(before.orders), before.live, dict(before.holdings), before.cash_usd, before.minted)
-    step(before, Tick(OPEN, {"ABC": AT_100}))
-    assert copy == (dict(before.orders), before.live, dict(before.holdings), before.cash_usd, before.minted)
+    desk.own(10)
+    entry, stop = desk.send(), desk.stop("95", side=SELL, quantity=4)
+    desk.book.halted = {"ABC": None}
+    assert kinds(desk.tick(9_000)) == ["new", "new"]
+    assert desk.tick(8_000) == []
+    desk.book.halted = {}
+    assert sorted(kinds(desk.tick(9_000))) == ["fill", "fill"]
+    assert (desk.now(entry).average_price, desk.now(stop).average_price) == (Decimal("90.01"), Decimal("89.99"))
 
 
 def test_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
@@ -373,9 +295,54 @@ def test_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
     assert not set(story(7)) & set(story(8))
 
 
+def test_same_commands_give_the_same_book_byte_for_byte() -> None:
+    def story() -> str:
+        desk = Desk(partial=0.5)
+        desk.bracket(quantity=100)
+        desk.limit("99", side=SELL)
+        for cents in (10_000, 9_900, 11_500):
+            desk.tick(cents)
+        return repr(encode(desk.book))
+
+    assert story() == story()
+
+
+def test_every_execution_has_an_id_of_its_own() -> None:
+    desk = Desk(partial=1.0)
+    for _ in range(5):
+        desk.send(quantity=50)
+    ids = [event.execution_id for minute in (1, 2) for event in desk.tick(10_000, minutes=minute)]
+    assert len(ids) == len(set(ids)) == 15
+
+
 def test_nothing_happens_without_a_price_for_the_symbol() -> None:
     desk = Desk()
     order = desk.send()
-    desk.book, events = step(desk.book, Tick(OPEN, {"XYZ": AT_100}))
-    assert events == ()
-    assert desk.now(order).status is Status.PENDING_NEW
+    assert kinds(desk.see({"XYZ": quote(10_000)})) == ["new"]
+    assert desk.now(order).status is Status.NEW
+
+
+def test_a_ticket_keeps_its_client_id_and_one_without_gets_its_own() -> None:
+    desk = Desk()
+    mine, other = desk.send(client_order_id="mine"), desk.send()
+    assert mine.client_order_id == "mine"
+    assert desk.book.client_ids == {"mine": mine.id, other.client_order_id: other.id}
+
+
+def test_sell_keeps_its_shares_from_a_second_sell() -> None:
+    desk = Desk()
+    desk.own(10)
+    desk.limit("120", side=SELL, quantity=6)
+    desk.tick(10_000)
+    assert available(desk.book, "ABC") == 4
+    desk.tick(12_100)
+    assert (available(desk.book, "ABC"), desk.book.shares("ABC")) == (4, 4)
+
+
+def test_quotes_before_an_order_cannot_fill_it() -> None:
+    desk = Desk()
+    desk.tick(8_000)
+    order = desk.limit("90")
+    assert kinds(apply(desk.book, Tick(desk.at, {"ABC": quote(10_000)}))) == ["new"]
+    assert desk.now(order).filled_quantity == 0
+    assert OPEN < desk.at < CLOSE

@@ -144,7 +144,7 @@ def test_stop_that_gaps_fills_at_the_open_and_is_reported(client: Any) -> None:
     client.to("2008-09-05T00:00:00Z")
     report = client.get("/admin/report")
     assert report["gapped_stops"] == [
-        {"symbol": "ABC", "at": "2008-09-04T13:30:00Z", "stop_price": 95.0, "fill_price": 90.0, "shares": 10}
+        {"symbol": "ABC", "at": "2008-09-04T13:30:00Z", "stop_price": 95.0, "fill_price": 89.99, "shares": 10}
     ]
     assert report["unprotected_share_seconds"] == 0
 

@@ -1,0 +1,1 @@
+"""Prices of every instrument at any virtual instant: replayed, walked or modelled."""

@@ -1,0 +1,1 @@
+"""The options market: which contracts are listed, and where their prices go."""
