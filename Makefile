@@ -35,7 +35,7 @@ backtest: $(RUNTIME) ## run the combined strategy over the bundled history, with
 	@$(IN_VENV) backtests/combined.py $(ARGS)
 
 exchange: $(RUNTIME) ## serve the built-in exchange by itself, on this machine only
-	@$(IN_VENV) -m desk.exchange $(ARGS)
+	@$(VENV)/bin/desk exchange serve $(ARGS)
 
 test: $(DEV) ## run every test
 	@$(IN_VENV) -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from desk.cli import config
+from desk.cli import config, exchange
+from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.mode import mode
 from desk.cli.strategies import strategies
@@ -17,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+exchange.app.command("conformance")(conformance)
+app.add_typer(exchange.app, name="exchange")
 app.command("strategies")(strategies)
 app.command("mode")(mode)
 

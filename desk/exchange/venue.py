@@ -61,6 +61,7 @@ class Exchange:
         self.now = self.opened_at
         self.faults.clear()
         self.halted: set[str] = set()
+        self._halted_before: dict[str, None] = {}
         self.accounts: dict[str, Account] = {
             account.api_key: Account(self, account, number) for number, account in enumerate(config.all_accounts())
         }
@@ -141,8 +142,10 @@ class Exchange:
 
     def _resume_trading(self) -> None:
         """A halt that was lifted since the last look: what rested through it meets the market."""
-        for account in self.accounts.values():
-            if account.book.halted != self.halted_now():
+        halted, before = self.halted_now(), self._halted_before
+        self._halted_before = halted
+        if before.keys() - halted.keys():
+            for account in self.accounts.values():
                 account.tick(self.moment(account.symbols_asked_for(), account))
 
     def _follow_trails(self) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from live_exchange import KEY, SECRET, LiveExchange, Socket, live_exchange
-
-from desk.exchange.switches import Switches
 
 Body = dict[str, Any]
 EXITS: Body = {"take_profit": {"limit_price": "115"}, "stop_loss": {"stop_price": "95"}}
@@ -36,55 +34,7 @@ def statuses(client: Any, parent: Body) -> list[str]:
 # OCO
 
 
-@rule("GRP-101", "An OCO closes a position that is there.", source="3P", status="documented")
-def test_oco_is_an_exit(client: Any) -> None:
-    no_exit = (422, 42210000, "oco orders must be exit orders")
-    assert refused(client, **OCO) == no_exit
-    client.send()
-    assert refused(client, **{**OCO, "side": "buy", "take_profit": EXITS["take_profit"]}) == no_exit
-    assert client.send(**OCO)[0] == 200
-
-
-@rule("GRP-102", "An OCO is of type limit.", source="OAS", status="documented")
-def test_oco_is_a_limit(client: Any) -> None:
-    client.send()
-    assert refused(client, **{**OCO, "type": "market"})[0] == 422
-
-
-@rule("GRP-103", "A limit of its own does not stand in for an OCO's take-profit.", source="3P-M", status="measured")
-def test_oco_needs_take_profit(client: Any) -> None:
-    client.send()
-    body = {**OCO, "limit_price": "115"}
-    del body["take_profit"]
-    assert refused(client, **body) == (422, 40010001, "oco orders require take_profit.limit_price")
-
-
-@rule("GRP-104", "An OCO may repeat its take-profit's limit as its own.", source="3P-M", status="measured")
-def test_oco_may_say_it_twice(client: Any) -> None:
-    client.send()
-    assert client.send(**OCO, limit_price="115")[0] == 200
-
-
-@rule("GRP-105", "An OCO with a stop price of its own is refused, unless switched off.", source="UNVERIFIED", status="unknown")
-def test_oco_with_a_stop_of_its_own(client: Any, new_client: Callable[..., Any]) -> None:
-    client.send()
-    assert refused(client, **OCO, stop_price="95")[0] == 422
-    lenient = new_client(switches=Switches(oco_refuses_top_level_stop=False))
-    lenient.to(MORNING)
-    lenient.send()
-    assert lenient.send(**OCO, stop_price="95")[0] == 200
-
-
-@rule(
-    "GRP-106", "An OCO lives for a day or until cancelled, in regular hours, in whole shares.", source="DOC", status="documented"
-)
-@pytest.mark.parametrize("wrong", [{"time_in_force": "ioc"}, {"extended_hours": True}, {"qty": "1.5", "time_in_force": "day"}])
-def test_oco_limits(client: Any, wrong: Body) -> None:
-    client.send()
-    assert refused(client, **{**OCO, **wrong})[:2] == (422, 42210000)
-
-
-@rule("GRP-107", "An OCO's take-profit is the parent, its stop the only leg, held.", source="3P-M", status="measured")
+@rule("GRP-101", "An OCO's take-profit is the parent, its stop the only leg, held.", source="3P-M", status="measured")
 def test_oco_answer(client: Any) -> None:
     client.send()
     _, parent = client.send(**OCO)
@@ -95,7 +45,7 @@ def test_oco_answer(client: Any) -> None:
     assert [order["id"] for order in client.get("/v2/orders")] == [parent["id"]]
 
 
-@rule("GRP-108", "Cancelling an OCO leaves no orphan.", source="3P-M", status="measured")
+@rule("GRP-102", "Cancelling an OCO leaves no orphan.", source="3P-M", status="measured")
 def test_cancelled_oco(client: Any) -> None:
     client.send()
     _, parent = client.send(**OCO)
@@ -104,7 +54,7 @@ def test_cancelled_oco(client: Any) -> None:
     assert client.get("/v2/positions/ABC")["qty_available"] == "10"
 
 
-@rule("GRP-109", "Of an OCO one fills and the other goes.", source="DOC", status="documented")
+@rule("GRP-103", "Of an OCO one fills and the other goes.", source="DOC", status="documented")
 @pytest.mark.parametrize(
     ("exits", "until", "ends"), [(EXITS, CRASH, ["replaced", "filled"]), (NEAR, NEXT_DAY, ["filled", "canceled"])]
 )
@@ -116,7 +66,7 @@ def test_one_cancels_the_other(client: Any, exits: Body, until: str, ends: list[
     assert client.get("/v2/positions") == []
 
 
-@rule("GRP-110", "An OCO also buys a short back.", source="DOC", status="documented")
+@rule("GRP-104", "An OCO also buys a short back.", source="DOC", status="documented")
 def test_oco_for_a_short(client: Any) -> None:
     client.send(side="sell")
     up = {"side": "buy", "take_profit": {"limit_price": "92"}, "stop_loss": {"stop_price": "105"}}
@@ -126,16 +76,8 @@ def test_oco_for_a_short(client: Any) -> None:
     assert client.get("/v2/positions") == []
 
 
-@rule("GRP-111", "An OCO's stop lies a cent or more below its take-profit and the market.", source="DOC", status="documented")
-def test_oco_base_price(client: Any) -> None:
-    client.send()
-    last = client.get("/v2/stocks/trades/latest", symbols="ABC")["trades"]["ABC"]["p"]
-    message = "stop_loss.stop_price must be <= base_price - 0.01"
-    assert refused(client, **{**OCO, "stop_loss": {"stop_price": str(last)}}) == (422, 42210000, message)
-
-
 @rule(
-    "GRP-112",
+    "GRP-105",
     "Adding to a protected position: a simple buy, then an OCO for what it bought.",
     source="UNVERIFIED",
     status="unknown",
@@ -152,14 +94,8 @@ def test_tranches(client: Any) -> None:
 # OTO
 
 
-@rule("GRP-121", "An OTO has exactly one exit.", source="DOC", status="documented")
-@pytest.mark.parametrize("exits", [EXITS, {}])
-def test_oto_has_one_exit(client: Any, exits: Body) -> None:
-    assert refused(client, order_class="oto", **exits)[0] == 422
-
-
 @rule(
-    "GRP-122", "The exit of an OTO is held until its entry is filled and then works at the venue.", source="3P", status="measured"
+    "GRP-106", "The exit of an OTO is held until its entry is filled and then works at the venue.", source="3P", status="measured"
 )
 @pytest.mark.parametrize("name", ["take_profit", "stop_loss"])
 def test_oto_leg_becomes_new(client: Any, name: str) -> None:
@@ -171,14 +107,14 @@ def test_oto_leg_becomes_new(client: Any, name: str) -> None:
     assert [order["group_role"] for order in client.get("/v2/orders")] == [name]
 
 
-@rule("GRP-123", "The stop of an OTO sells by itself.", source="DOC", status="documented")
+@rule("GRP-107", "The stop of an OTO sells by itself.", source="DOC", status="documented")
 def test_oto_stop(client: Any) -> None:
     _, parent = client.send(order_class="oto", stop_loss=EXITS["stop_loss"])
     client.to(CRASH)
     assert statuses(client, parent) == ["filled", "filled"]
 
 
-@rule("GRP-124", "Cancelling an OTO that has not begun cancels its exit.", source="DOC", status="documented")
+@rule("GRP-108", "Cancelling an OTO that has not begun cancels its exit.", source="DOC", status="documented")
 def test_cancelled_oto(client: Any) -> None:
     _, parent = client.send(order_class="oto", type="limit", limit_price="90", stop_loss={"stop_price": "80"})
     client.http.delete(f"/v2/orders/{parent['id']}")
@@ -211,7 +147,7 @@ def heard(socket: Socket) -> list[tuple[str, str]]:
         found.append((data["event"], data["order"]["group_role"]))
 
 
-@rule("GRP-131", "A stop that takes its target's place tells of both.", source="ISSUE", status="documented")
+@rule("GRP-109", "A stop that takes its target's place tells of both.", source="ISSUE", status="documented")
 def test_stream_of_a_stop(live: LiveExchange) -> None:
     with live.socket("/stream") as socket:
         listen(socket)
@@ -221,7 +157,7 @@ def test_stream_of_a_stop(live: LiveExchange) -> None:
         assert heard(socket) == [("replaced", "take_profit"), ("new", "stop_loss"), ("fill", "stop_loss")]
 
 
-@rule("GRP-132", "That a filled take-profit cancels the held stop is not told.", source="ISSUE", status="documented")
+@rule("GRP-110", "That a filled take-profit cancels the held stop is not told.", source="ISSUE", status="documented")
 def test_stream_is_silent_about_the_stop(live: LiveExchange) -> None:
     with live.socket("/stream") as socket:
         listen(socket)
@@ -234,7 +170,7 @@ def test_stream_is_silent_about_the_stop(live: LiveExchange) -> None:
 
 
 @rule(
-    "GRP-133",
+    "GRP-111",
     "Of a cancelled group the stream tells of the members that worked and of the one asked for.",
     source="ISSUE",
     status="unknown",

@@ -48,7 +48,12 @@ def test_no_interest(client: Any) -> None:
     assert client.get("/v2/account")["cash"] == cash
 
 
-@rule("PAP-305", "One owner has several paper accounts, with keys, money and orders of their own.", source="DOC", status="documented")
+@rule(
+    "PAP-305",
+    "One owner has several paper accounts, with keys, money and orders of their own.",
+    source="DOC",
+    status="documented",
+)
 def test_accounts_apart(new_client: Any) -> None:
     client = new_client(accounts=(AccountConfig("second", "second-secret", cash_usd=5_000.0),))
     client.to(MORNING)
@@ -60,7 +65,9 @@ def test_accounts_apart(new_client: Any) -> None:
     assert other.post("/v2/orders", json=order).status_code == 200
 
 
-@rule("PAP-306", "What is eligible and was filled in part is looked at again until it is done.", source="DOC", status="documented")
+@rule(
+    "PAP-306", "What is eligible and was filled in part is looked at again until it is done.", source="DOC", status="documented"
+)
 def test_rest_is_filled_later(new_client: Any) -> None:
     client = new_client(partial_fill_probability=1.0)
     client.to(MORNING)

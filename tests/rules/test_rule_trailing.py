@@ -39,14 +39,7 @@ def owner(client: Any) -> Any:
     return client
 
 
-@rule("TRL-001", "A trailing stop has either trail_price or trail_percent.", source="3P", status="documented")
-@pytest.mark.parametrize("trail", [{}, {"trail_price": "1", "trail_percent": "1"}])
-def test_one_kind_of_trail(owner: Any, trail: Body) -> None:
-    status, body = owner.send(**TRAILING, **trail)
-    assert (status, body["message"]) == (422, "trailing stop orders must specify one of trail_price or trail_percent")
-
-
-@rule("TRL-002", "It shows hwm and the stop_price that follows from it.", source="OAS", status="documented")
+@rule("TRL-001", "It shows hwm and the stop_price that follows from it.", source="OAS", status="documented")
 def test_mark_and_stop_are_told(owner: Any) -> None:
     _, order = owner.send(**TRAILING, trail_price="2")
     price = last(owner)
@@ -54,7 +47,7 @@ def test_mark_and_stop_are_told(owner: Any) -> None:
     assert order_of(owner, order)["trail_price"] == "2"
 
 
-@rule("TRL-003", "trail_percent is a number of percent: 5 is five hundredths.", source="DOC", status="documented")
+@rule("TRL-002", "trail_percent is a number of percent: 5 is five hundredths.", source="DOC", status="documented")
 def test_percent(owner: Any) -> None:
     _, order = owner.send(**TRAILING, trail_percent="5.0")
     mark, stop = marks(owner, order)
@@ -62,7 +55,7 @@ def test_percent(owner: Any) -> None:
     assert order_of(owner, order)["trail_price"] is None
 
 
-@rule("TRL-004", "The mark rises with the trades and never falls, day after day.", source="DOC", status="documented")
+@rule("TRL-003", "The mark rises with the trades and never falls, day after day.", source="DOC", status="documented")
 def test_mark_rises(owner: Any) -> None:
     _, order = owner.send(**TRAILING, trail_price="6")
     owner.to(CLOSE)
@@ -72,7 +65,7 @@ def test_mark_rises(owner: Any) -> None:
     assert order_of(owner, order)["status"] == "new"
 
 
-@rule("TRL-005", "A buy trails a falling price.", source="DOC", status="documented")
+@rule("TRL-004", "A buy trails a falling price.", source="DOC", status="documented")
 def test_buy_trails_down(client: Any) -> None:
     client.send(side="sell")
     _, order = client.send(type="trailing_stop", trail_price="20")
@@ -80,7 +73,7 @@ def test_buy_trails_down(client: Any) -> None:
     assert marks(client, order) == (90, 110)
 
 
-@rule("TRL-006", "Triggered it is a market order: a gap sells where the market opens.", source="DOC", status="documented")
+@rule("TRL-005", "Triggered it is a market order: a gap sells where the market opens.", source="DOC", status="documented")
 def test_gap(owner: Any) -> None:
     _, order = owner.send(**TRAILING, trail_price="6")
     owner.to(CRASH)
@@ -88,7 +81,7 @@ def test_gap(owner: Any) -> None:
     assert (found["status"], found["filled_avg_price"], found["filled_at"]) == ("filled", "89.99", CRASH)
 
 
-@rule("TRL-007", "It sells at the first trade that is as far from the best as its trail.", source="DOC", status="documented")
+@rule("TRL-006", "It sells at the first trade that is as far from the best as its trail.", source="DOC", status="documented")
 def test_intraday(owner: Any) -> None:
     _, order = owner.send(**TRAILING, trail_price="0.50")
     owner.to(NEXT_DAY)
@@ -98,14 +91,7 @@ def test_intraday(owner: Any) -> None:
     assert float(found["hwm"]) - float(found["stop_price"]) == pytest.approx(0.5)
 
 
-@rule("TRL-008", "A trailing stop is a simple order.", source="DOC", status="documented")
-@pytest.mark.parametrize("kind", ["bracket", "oto"])
-def test_simple_only(client: Any, kind: str) -> None:
-    exits = {"stop_loss": {"stop_price": "95"}} | ({"take_profit": {"limit_price": "115"}} if kind == "bracket" else {})
-    assert client.send(type="trailing_stop", trail_price="1", order_class=kind, **exits)[0] == 422
-
-
-@rule("TRL-009", "A trailing stop lives for a day or until cancelled.", source="DOC", status="documented")
+@rule("TRL-007", "A trailing stop lives for a day or until cancelled.", source="DOC", status="documented")
 def test_lifetimes(owner: Any) -> None:
     for lifetime in ("opg", "cls", "ioc", "fok"):
         assert owner.send(**TRAILING, trail_price="20", time_in_force=lifetime)[0] == 422
@@ -114,7 +100,7 @@ def test_lifetimes(owner: Any) -> None:
     assert order_of(owner, order)["status"] == "expired"
 
 
-@rule("TRL-010", "It works in regular hours alone.", source="DOC", status="documented")
+@rule("TRL-008", "It works in regular hours alone.", source="DOC", status="documented")
 def test_regular_hours(owner: Any) -> None:
     assert owner.send(**TRAILING, trail_price="6", extended_hours=True)[0] == 422
     owner.to("2008-09-02T21:00:00Z")
@@ -126,7 +112,7 @@ def test_regular_hours(owner: Any) -> None:
     assert order_of(owner, order)["status"] == "new" and marks(owner, order)[0] >= 101
 
 
-@rule("TRL-011", "A changed trail keeps the mark, or begins again when so switched.", source="UNVERIFIED", status="unknown")
+@rule("TRL-009", "A changed trail keeps the mark, or begins again when so switched.", source="UNVERIFIED", status="unknown")
 @pytest.mark.parametrize("keeps", [True, False])
 def test_changed_trail(new_client: Callable[..., Any], keeps: bool) -> None:
     client = new_client(switches=Switches(trailing_replace_keeps_mark=keeps))
@@ -141,7 +127,7 @@ def test_changed_trail(new_client: Callable[..., Any], keeps: bool) -> None:
     assert marks(client, changed) == (mark, mark - 10)
 
 
-@rule("TRL-012", "A trailing stop reserves its shares like any sell.", source="OAS", status="documented")
+@rule("TRL-010", "A trailing stop reserves its shares like any sell.", source="OAS", status="documented")
 def test_reserves(owner: Any) -> None:
     owner.send(**TRAILING, trail_price="20", qty="7")
     assert owner.get("/v2/positions/ABC")["qty_available"] == "3"

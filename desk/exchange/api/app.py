@@ -179,6 +179,7 @@ class Server:
         """Begin anew. Who listens is cut off: its account is another one now."""
         self.exchange.reset(config)
         self.limiter.reset(config.requests_per_minute)
+        self.stream_faults.forget()
         self._drop_streams()
 
     def _reading(self) -> Reading:
