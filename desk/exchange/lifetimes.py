@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
 from desk.data.calendars import NEW_YORK
+from desk.exchange.machine.book import is_option
 from desk.exchange.machine.orders import Ticket
+from desk.exchange.market.options import listing_dates
 from desk.exchange.market.sessions import LATE_CLOSE, Phase, SessionTable, new_york
 from desk.exchange.words import TimeInForce
+from options import occ
 
 GTC_DAYS = timedelta(days=90)
 # Alpaca cancels aged orders at 16:15 New York (https://docs.alpaca.markets/docs/orders-at-alpaca).
@@ -33,3 +37,12 @@ def expires_at(sessions: SessionTable, now: datetime, lifetime: TimeInForce, is_
             return new_york(place.day, LATE_CLOSE)
         return None if session is None else new_york(session.day, LATE_CLOSE)
     return None if session is None else session.closes_at
+
+
+def ends_at(
+    sessions: SessionTable, now: datetime, lifetime: TimeInForce, is_extended: bool, symbols: Iterable[str]
+) -> datetime | None:
+    """The end of an order for `symbols`: that of its time in force, or the last trade of the first option to expire."""
+    ends = expires_at(sessions, now, lifetime, is_extended)
+    last_trades = [listing_dates.expires_at(occ.parse(symbol).expiration) for symbol in symbols if is_option(symbol)]
+    return min([*last_trades, *([] if ends is None else [ends])], default=None)

@@ -14,7 +14,7 @@ from desk.exchange import day_end
 from desk.exchange.account_settings import settings_of
 from desk.exchange.config import AccountConfig
 from desk.exchange.ledger import Ledger, Mark
-from desk.exchange.lifetimes import expires_at, works_now
+from desk.exchange.lifetimes import ends_at, works_now
 from desk.exchange.machine.book import NAMESPACE, Book, multiplier
 from desk.exchange.machine.commands import Cancel, Command, Replace, Submit, Tick
 from desk.exchange.machine.machine import apply
@@ -119,7 +119,7 @@ class Account:
             return refusal
         now = self.exchange.now
         lifetime = change.time_in_force or order.time_in_force
-        ends = expires_at(self.exchange.sessions, now, lifetime, order.extended_hours)
+        ends = ends_at(self.exchange.sessions, now, lifetime, order.extended_hours, {order.symbol})
         self.apply(Replace(order_id, change, now, ends))
         successor = self.view(self.book.orders[self.book.orders[order_id].replaced_by or order_id])
         self._settle({order.symbol})
@@ -137,7 +137,7 @@ class Account:
         exchange, known = self.exchange, len(self.book.orders)
         symbols = {leg.symbol for leg in ticket.legs} or {ticket.symbol}
         goes = works_now(ticket, exchange.phase) and all(self._trades(symbol) for symbol in symbols)
-        ends = expires_at(exchange.sessions, exchange.now, ticket.time_in_force, ticket.extended_hours)
+        ends = ends_at(exchange.sessions, exchange.now, ticket.time_in_force, ticket.extended_hours, symbols)
         self.apply(Submit(ticket, exchange.now, goes, ends))
         self.ledger.orders_submitted += 1
         added = len(self.book.orders) - known

@@ -32,6 +32,8 @@ from alpaca.trading.stream import TradingStream
 from live_exchange import KEY, SECRET, LiveExchange, live_exchange
 from unit.exchange.conftest import MORNING
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10.0
 
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from desk.exchange.market.options.volume import last_size, one_row, so_far, trad
 from desk.exchange.market.path import IntArray, on_grid
 from desk.exchange.market.session_path import NativeBars, SessionPath
 from desk.exchange.market.sessions import session_seconds
+
+pytestmark = pytest.mark.slow
 
 DAYS = calendars.session_dates(date(2018, 1, 2), date(2018, 6, 29))
 RNG = np.random.default_rng

@@ -79,7 +79,7 @@ def test_between_cancel_and_release(slow: Any) -> None:
 @rule("RES-504", "An order may be stuck in pending_cancel, and keeps its shares so long.", source="ISSUE", status="measured")
 def test_stuck_cancel(client: Any) -> None:
     client.send()
-    client.http.post("/admin/faults", json={"kind": "stuck_cancel"})
+    client.http.post("/admin/faults", json={"kind": "stuck_pending_cancel"})
     _, order = client.send(**SELL)
     client.http.delete(f"/v2/orders/{order['id']}")
     client.to("2008-09-03T14:00:00Z")

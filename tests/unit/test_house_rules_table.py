@@ -27,6 +27,7 @@ def table() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_page_is_what_the_tests_say(table: ModuleType) -> None:
     assert table.PAGE.read_text(encoding="utf-8") == table.page(), "run: python backtests/exchange_rules.py"
 

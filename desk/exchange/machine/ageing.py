@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from desk.exchange.machine import groups
 from desk.exchange.machine.book import Book
 from desk.exchange.words import EventKind, Status, TimeInForce
+
+# An order good till cancelled that ends sooner is one for an option, and expires with it.
+AGED = timedelta(days=89)
 
 
 def expire_due(book: Book, at: datetime) -> None:
@@ -17,7 +20,7 @@ def expire_due(book: Book, at: datetime) -> None:
         order = book.orders[order.id]
         if not order.is_live:
             continue
-        if order.time_in_force is TimeInForce.GTC:
+        if order.time_in_force is TimeInForce.GTC and at - order.submitted_at >= AGED:
             _cancel_aged(book, order.id, at)
         else:
             groups.expire(book, order, at)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from machine_story import CLOSE, PUT_90, PUT_95, SELL, Desk, kinds, told
 
-from desk.exchange.lifetimes import expires_at, works_now
+from desk.exchange.lifetimes import ends_at, expires_at, works_now
 from desk.exchange.machine.orders import Ticket
 from desk.exchange.market.sessions import Phase, nyse_sessions
 from desk.exchange.rules.reservations import unprotected_shares
@@ -203,6 +203,23 @@ def test_an_orders_time_ends_with_its_session_or_after_ninety_days(
 ) -> None:
     at, expected = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, ends))
     assert expires_at(SESSIONS, at, lifetime, is_extended) == expected
+
+
+def test_an_order_for_an_option_ends_with_its_last_trade() -> None:
+    now, friday = datetime(2008, 9, 2, 14, tzinfo=UTC), datetime(2008, 9, 5, 20, tzinfo=UTC)
+    near, far = "ABC080905C00100000", "ABC081219C00100000"
+    assert ends_at(SESSIONS, now, GTC, False, {near, far}) == friday
+    assert ends_at(SESSIONS, now, GTC, False, {far}) == datetime(2008, 12, 1, 21, 15, tzinfo=UTC)
+    assert ends_at(SESSIONS, now, DAY, False, {near}) == CLOSE
+    assert ends_at(SESSIONS, now, GTC, False, {"ABC"}) == datetime(2008, 12, 1, 21, 15, tzinfo=UTC)
+
+
+def test_gtc_order_for_an_option_that_ends_expires() -> None:
+    desk = Desk()
+    order = desk.limit("1", symbol=PUT_90, expires_at=CLOSE)
+    desk.wait(0)
+    assert kinds(desk.tick(10_000, closing=True)) == ["expired"]
+    assert desk.now(order).status is Status.EXPIRED
 
 
 def test_no_session_is_left_to_end_a_day_order() -> None:
