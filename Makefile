@@ -45,7 +45,7 @@ check: $(DEV) ## formatting, lint, types, import contracts and the fast tests, i
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/lint-imports --no-logo
-	@$(IN_VENV) -m pytest -n $(WORKERS) --maxprocesses 4 -q -m 'not slow' $(ARGS)
+	@$(IN_VENV) -m pytest -n $(WORKERS) --maxprocesses 4 -q -m 'not slow' --hypothesis-profile quick $(ARGS)
 
 bench: $(BENCH) ## measure speed against stock Lumibot and backtrader
 	@$(IN_VENV) backtests/bench.py $(ARGS)

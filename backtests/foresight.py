@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, ClassVar
 
-import desk  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
+import desk.runtime  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
 
 # isort: split
 import numpy as np

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
-import desk  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
+import desk.runtime  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
 
 # isort: split
 from alpaca.trading.stream import TradingStream

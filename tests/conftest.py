@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from desk import lumibot_switches
 from desk.settings.credentials import NAMES
+
+# Test files import Lumibot before the desk.
+lumibot_switches.apply()
 
 # Modules that tests share stand beside this file. `tests` is no package: libraries install one of that name.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,6 +25,7 @@ for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"
 # Deadlines judge the machine, not the code. A build repeats the same search; a person's machine goes on searching.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeat", settings.get_profile("search"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("repeat"), max_examples=15)  # for `make check`
 settings.load_profile("repeat" if os.environ.get("CI") else "search")
 
 

@@ -13,7 +13,7 @@ from statistics import mean, median_low
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-import desk  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
+import desk.runtime  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
 
 # isort: split
 import pandas as pd

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-import desk  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
+import desk.runtime  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
 
 # isort: split
 import numpy as np

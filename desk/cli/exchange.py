@@ -91,9 +91,7 @@ def _first(data: Path | None, start: str | None) -> ExchangeConfig:
     """The prices and the first session: that of the bundled showcase, or of the data."""
     if data is None:
         return ExchangeConfig("bundled", _day(start) or FIRST_BUNDLED)
-    from desk.exchange.serve import load
-
-    return ExchangeConfig(str(data), _day(start) or load(str(data)).sessions()[0])
+    return ExchangeConfig(str(data), _day(start))
 
 
 def _with_accounts(config: ExchangeConfig, accounts: tuple[AccountConfig, ...]) -> ExchangeConfig:

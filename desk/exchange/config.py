@@ -43,19 +43,18 @@ class AccountConfig:
 class ExchangeConfig:
     """Settings of one exchange.
 
-    `source` is "bundled" or the path of a data directory. Trading starts with the first session on or after `start`; the virtual
-    clock stands at 08:00 New York of that session. `speed` says how it moves: `STEPPED` by clients alone, 1.0 as real time
-    does, 60.0 an hour a minute, `FULL_SPEED` as fast as the machine can. `port` 0 takes a free one. `partial_fill_probability`
-    is the chance that an order is first filled in part only: Alpaca's paper account does so one time in ten
-    (https://docs.alpaca.markets/docs/paper-trading). The first account has `api_key`, `api_secret`, `cash_usd`, `multiplier` and
-    `options_level`; `accounts` are further ones. `requests_per_minute` is the limit of each account, None for no limit;
-    `with_fees` charges what regulators do; `faults` is a file of faults. `not_fractionable`,
-    `not_shortable` and `hard_to_borrow` are symbols that are so; the others are not. Raises ConfigurationError for a value out
-    of range.
+    `source` is "bundled" or the path of a data directory. Trading starts with the first session on or after `start`, None for the
+    first of the data; the virtual clock stands at 08:00 New York of that session. `speed` says how it moves: `STEPPED` by clients
+    alone, 1.0 as real time does, 60.0 an hour a minute, `FULL_SPEED` as fast as the machine can. `port` 0 takes a free one.
+    `partial_fill_probability` is the chance that an order is first filled in part only: Alpaca's paper account does so one time
+    in ten (https://docs.alpaca.markets/docs/paper-trading). The first account has `api_key`, `api_secret`, `cash_usd`,
+    `multiplier` and `options_level`; `accounts` are further ones. `requests_per_minute` is the limit of each account, None for no
+    limit; `with_fees` charges what regulators do; `faults` is a file of faults. `not_fractionable`, `not_shortable` and
+    `hard_to_borrow` are symbols that are so; the others are not. Raises ConfigurationError for a value out of range.
     """
 
     source: str
-    start: date
+    start: date | None
     seed: int = 1
     port: int = 0
     cash_usd: float = 100_000.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
     from pathlib import Path
 
     from alpaca.data.historical.stock import StockHistoricalDataClient
@@ -132,7 +132,7 @@ class _Pool:
     def fresh(self, settings: dict[str, Any]) -> PaperExchange:
         """An exchange that stands at the beginning, with these settings and no others."""
         data = str(settings.pop("data", BUNDLED))
-        process, start = self._process(data, settings.get("start"))
+        process, start = self._process(data)
         wanted = {**FIRST, **DEFAULTS, "requests_per_minute": None, "start": start, **settings}
         process.admin.reset(**{**wanted, "start": str(wanted["start"])})
         return PaperExchange(process)
@@ -141,31 +141,21 @@ class _Pool:
         for process, _ in self._running.values():
             process.stop()
 
-    def _process(self, data: str, start: object) -> tuple[ExchangeProcess, str]:
+    def _process(self, data: str) -> tuple[ExchangeProcess, str]:
         known = self._running.get(data)
         if known is None or not known[0].is_running:
-            known = self._running[data] = self._started(data, start)
+            known = self._running[data] = self._started(data)
         return known
 
-    def _started(self, data: str, start: object) -> tuple[ExchangeProcess, str]:
+    def _started(self, data: str) -> tuple[ExchangeProcess, str]:
+        from datetime import date
+
         from desk.exchange.config import ExchangeConfig
         from desk.exchange.process import ExchangeProcess
 
-        first = BUNDLED_START if data == BUNDLED else str(_first_session(data))
-        config = ExchangeConfig(data, _day(str(start or first)))
-        return ExchangeProcess(config, self._folder / "exchange.log"), first
-
-
-def _first_session(data: str) -> date:
-    from desk.exchange.serve import load
-
-    return load(data).sessions()[0]
-
-
-def _day(text: str) -> date:
-    from datetime import date
-
-    return date.fromisoformat(text)
+        start = date.fromisoformat(BUNDLED_START) if data == BUNDLED else None
+        process = ExchangeProcess(ExchangeConfig(data, start), self._folder / "exchange.log")
+        return process, str(process.admin.status()["now"])[:10]
 
 
 def pytest_configure(config: pytest.Config) -> None:

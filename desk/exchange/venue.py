@@ -48,16 +48,16 @@ class Exchange:
         """Begin again with the same prices: time, accounts, faults and what follows from `config` as when just made."""
         source = self._source
         config = self.config if config is None else config
-        nyse_sessions(_days_needed(source.sessions(), config.start)).first_instant(config.start)  # refuses before it changes
-        self.config = config
-        self.sessions: SessionTable = nyse_sessions(_days_needed(source.sessions(), config.start))
+        start = config.start or source.sessions()[0]
+        sessions: SessionTable = nyse_sessions(_days_needed(source.sessions(), start))
+        opened_at = sessions.first_instant(start)  # refuses before anything is changed
+        self.config, self.sessions, self.opened_at = config, sessions, opened_at
         self.market = Market(source, self.sessions, config.seed, config.spread_bps)
         directory = None if config.source == "bundled" else Path(config.source)
         is_there = directory is not None and directory.is_dir()
         self.board = OptionBoard(source, config.seed, load_recorded_chains(directory) if directory and is_there else {})
         self.market.board = self.board
         self.actions: CorporateActions = load_corporate_actions(directory)
-        self.opened_at = self.sessions.first_instant(config.start)
         self.now = self.opened_at
         self.faults.clear()
         self.halted: set[str] = set()

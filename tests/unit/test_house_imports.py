@@ -48,7 +48,17 @@ def roots(path: Path) -> set[str]:
     return {name.split(".")[0] for name in plain | sourced}
 
 
-def test_importing_the_desk_sets_lumibots_switches_and_loads_no_lumibot() -> None:
-    code = "import os, sys, desk; print(os.environ['LUMIBOT_LAZY_CREDENTIALS'], 'lumibot' in sys.modules)"
+@pytest.mark.parametrize("package", ["desk.brokers", "desk.data", "desk.runtime"])
+def test_importing_a_package_that_uses_lumibot_sets_the_switches_and_loads_no_lumibot(package: str) -> None:
+    code = f"import os, sys, {package}; print(os.environ['LUMIBOT_LAZY_CREDENTIALS'], 'lumibot' in sys.modules)"
+    assert printed(code) == ["1", "False"]
+
+
+def test_the_pytest_plugin_leaves_the_environment_of_other_projects_alone() -> None:
+    loaded = "import desk.exchange.pytest_plugin, desk.exchange.process"
+    assert printed(f"import os; before = dict(os.environ); {loaded}; print(os.environ == before)") == ["True"]
+
+
+def printed(code: str) -> list[str]:
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.split() == ["1", "False"]
+    return answer.stdout.split()

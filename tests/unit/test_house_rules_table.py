@@ -32,6 +32,7 @@ def test_page_is_what_the_tests_say(table: ModuleType) -> None:
     assert table.PAGE.read_text(encoding="utf-8") == table.page(), "run: python backtests/exchange_rules.py"
 
 
+@pytest.mark.slow
 def test_there_are_enough_rules(table: ModuleType) -> None:
     assert len({rule.id for rule in table.rules()}) >= FEWEST_RULES
 

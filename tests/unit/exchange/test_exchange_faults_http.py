@@ -21,6 +21,7 @@ from desk.exchange.faults.load import parse_fault
 from desk.exchange.faults.plan import FaultPlan
 from desk.exchange.protocol import LARGEST_HEAD, BoundedProtocol
 
+pytestmark = pytest.mark.slow
 NOW = datetime(2008, 9, 2, 14, 0, tzinfo=UTC)
 CLOCK = {"timestamp": "2008-09-02T10:00:00-04:00", "is_open": True}
 

@@ -330,7 +330,6 @@ def test_every_option_reaches_the_exchange(told: Callable[..., Any], tmp_path: P
         (("--start", "soon"), "start soon: not a date"),
         (("--latency", "some"), "latency some: give measured or zero"),
         (("--switch", "nope=on"), "switch nope=on: write NAME=on or NAME=off with one of brackets_only_from_flat"),
-        (("--data", "/no/such/folder"), "source /no/such/folder: no such directory"),
         (("--accounts", "/no/such.yaml"), "accounts /no/such.yaml: cannot be read"),
     ],
 )

@@ -22,6 +22,8 @@ from desk.report.tearsheet import (
     write_trades_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def cell(page: str, metric: str) -> float:
     """The strategy's value of a metric in the sheet's table."""
