@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from live_exchange import KEY, SECRET, LiveExchange, Socket, live_exchange
 
 from desk.exchange.machine.book import MEASURED_LATENCY, Latency
 
@@ -13,6 +15,7 @@ Body = dict[str, Any]
 MORNING = "2008-09-02T14:00:00Z"
 SELL: Body = {"side": "sell", "type": "limit", "limit_price": "115"}
 OVER_NIGHT = Latency(cancel=timedelta(days=3), replace=timedelta(days=3))
+CRASH = "2008-09-04T14:00:00Z"  # ABC opens at 90
 rule = pytest.mark.rule
 
 
@@ -106,3 +109,40 @@ def test_pending_replace(slow: Any) -> None:
     assert free(slow) == "0"
     slow.to("2008-09-02T14:00:02.015Z")
     assert (status_of(slow, order), status_of(slow, fresh)) == ("replaced", "new")
+
+
+@pytest.fixture
+def live() -> Iterator[LiveExchange]:
+    with live_exchange(latency=OVER_NIGHT) as made:
+        made.to(MORNING)
+        yield made
+
+
+def heard(socket: Socket) -> list[tuple[str, str]]:
+    """Event and order id of everything that is told, until it is quiet."""
+    found = []
+    while True:
+        try:
+            data = socket.hear(0.3)["data"]
+        except TimeoutError:
+            return found
+        found.append((data["event"], data["order"]["id"]))
+
+
+@rule(
+    "REP-502", "A replacement whose order fills first is rejected, and the stream tells of it.", source="DOC", status="documented"
+)
+def test_replacement_loses_the_race(live: LiveExchange) -> None:
+    with live.socket("/stream") as socket:
+        socket.ask(action="auth", key=KEY, secret=SECRET)
+        socket.ask(action="listen", data={"streams": ["trade_updates"]})
+        order = live.order(type="limit", limit_price="95")
+        fresh = live.request("PATCH", f"/v2/orders/{order['id']}", json={"limit_price": "80"}).json()
+        heard(socket)
+        live.to(CRASH)
+        assert heard(socket) == [("fill", order["id"])]
+        live.to("2008-09-08T14:00:00Z")
+        assert heard(socket) == [("order_replace_rejected", order["id"]), ("rejected", fresh["id"])]
+        found = [live.request("GET", f"/v2/orders/{each['id']}").json() for each in (order, fresh)]
+        assert [each["status"] for each in found] == ["filled", "rejected"]
+        assert found[0]["replaced_by"] is None
