@@ -31,7 +31,7 @@ from lumibot.strategies import Strategy
 from rich.console import Console
 from rich.table import Table
 
-from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_clients import stock_data_client, trading_client
 from desk.brokers.alpaca_market import DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
@@ -44,7 +44,7 @@ from desk.exchange.process import ExchangeProcess
 from desk.journal.memory import MemoryJournal
 from desk.report.terminal import print_within
 from desk.runtime.build import market_hours
-from desk.runtime.clock import VirtualClock
+from desk.runtime.clock import SystemClock, VirtualClock, stopwatch
 from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
@@ -176,7 +176,8 @@ def connect_stock(endpoint: Endpoint, _: Desk, __: Clock) -> Any:
 
 
 def connect_desk(endpoint: Endpoint, owner: Desk, clock: Clock) -> Any:
-    return DeskAlpaca(endpoint, owner, clock, DeskAlpacaData(endpoint, clock), market_hours)
+    wall = WallTime(SystemClock().now, stopwatch)
+    return DeskAlpaca(endpoint, owner, clock, DeskAlpacaData(endpoint, clock), market_hours, wall)
 
 
 BROKERS: dict[str, Connect] = {"stock Lumibot": connect_stock, "the desk": connect_desk}

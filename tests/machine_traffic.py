@@ -272,16 +272,16 @@ def impose(book: Book, kind: str, target: str, at: datetime) -> None:  # noqa: C
     elif kind == "resume":
         book.halted = {}
     elif kind == "stuck" and target in book.orders:
-        book.stuck[target] = None
+        book.stuck_cancels[target] = None
     elif kind == "part" and target in book.orders:
         book.forced_parts[target] = Decimal(1)
     elif kind == "reject" and target in book.orders:
         book.later(at + timedelta(seconds=1), Due.REJECT, target)
     elif kind == "wake":
-        for order_id in book.stuck:
+        for order_id in book.stuck_cancels:
             if book.orders[order_id].status is Status.PENDING_CANCEL:
                 book.timers.append(Timer(at, Due.CANCEL, order_id))
-        book.stuck.clear()
+        book.stuck_cancels.clear()
 
 
 def assign(book: Book, symbol: str, contracts: Decimal) -> Settled:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Alpaca, or a server that speaks its API. URLs are None for Alpaca's own addresses."""
+    """Alpaca, or a server that speaks its API. URLs are None for Alpaca's own addresses.
+
+    `requests_per_minute` is what the desk allows itself, below Alpaca's limit of 200 an account.
+    """
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
@@ -15,3 +18,4 @@ class Endpoint:
     trading_url: str | None = None
     data_url: str | None = None
     stream_url: str | None = None
+    requests_per_minute: int = 180

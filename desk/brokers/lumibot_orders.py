@@ -44,9 +44,15 @@ def member_order(order: Order, role: GroupRole) -> Order | None:
     """The Lumibot order that stands for `role` in the group of `order`."""
     if role is GroupRole.ENTRY:
         return order
+    if role not in (GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS):
+        return None
     children = getattr(order, "child_orders", None) or []
     wants_stop = role is GroupRole.STOP_LOSS
     return next((child for child in children if child.is_stop_order() == wants_stop), None)
+
+
+LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def spec_of(order: Order, key: str) -> OrderSpec:
@@ -70,8 +76,8 @@ def spec_of(order: Order, key: str) -> OrderSpec:
         type=order_type,
         order_class=order_class,
         time_in_force=TimeInForce(str(order.time_in_force)),
-        limit_price=_legal(order.limit_price) if order_type is OrderType.LIMIT and order_class is not OrderClass.OCO else None,
-        stop_price=_legal(order.stop_price) if order_type is OrderType.STOP else None,
+        limit_price=_legal(order.limit_price) if order_type in LIMITED and order_class is not OrderClass.OCO else None,
+        stop_price=_legal(order.stop_price) if order_type in STOPPED else None,
         take_profit=None if is_simple or target is None else _legal(target.limit_price),
         stop_loss=None if is_simple or stop is None else _legal(stop.stop_price),
     )

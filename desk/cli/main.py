@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from desk.cli import config, exchange
+from desk.cli import config, exchange, journal
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.mode import mode
+from desk.cli.status import status
 from desk.cli.strategies import strategies
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ exchange.app.command("conformance")(conformance)
 app.add_typer(exchange.app, name="exchange")
 app.command("strategies")(strategies)
 app.command("mode")(mode)
+app.add_typer(journal.app, name="journal")
+app.command("status")(status)
 
 
 def run() -> None:

@@ -59,8 +59,9 @@ _STALE_AFTER: dict[OrderStatus, frozenset[OrderStatus]] = {
     S.WORKING: frozenset({S.SENT, S.HELD}),
     S.PENDING_CANCEL: frozenset({S.SENT, S.HELD}),
     S.FILLED: frozenset({S.SENT, S.HELD, S.WORKING, S.PARTIALLY_FILLED, S.PENDING_CANCEL}),
-    S.CANCELED: frozenset({S.SENT, S.HELD, S.WORKING, S.PENDING_CANCEL, S.REPLACED}),
-    S.EXPIRED: frozenset({S.SENT, S.HELD, S.WORKING, S.PENDING_CANCEL}),
+    # A part that filled before the end may be told after it.
+    S.CANCELED: frozenset({S.SENT, S.HELD, S.WORKING, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.REPLACED}),
+    S.EXPIRED: frozenset({S.SENT, S.HELD, S.WORKING, S.PARTIALLY_FILLED, S.PENDING_CANCEL}),
     S.REJECTED: frozenset({S.SENT}),
     S.REPLACED: frozenset({S.SENT}),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from desk.domain.journal import Acknowledged, BrokerRefusal, Row
+from desk.domain.journal import Acknowledged, BrokerRefusal, Heard, Row
 from desk.domain.market import Market
 from desk.domain.orders import OrderEvent
 from desk.domain.steps import Step
@@ -70,6 +70,14 @@ class Door(Protocol):
     def refused(self, refusal: BrokerRefusal) -> None: ...
 
     def order_event(self, event: OrderEvent) -> None: ...
+
+    def heard(self, raw: Heard, events: Sequence[OrderEvent]) -> None:
+        """Journal what the broker said, raw, together with what is new in it; they are written in one append."""
+        ...
+
+    def link(self, is_up: bool, reason: str) -> None:
+        """Whether the broker's updates come and its truth is known. While they do not, the desk opens nothing."""
+        ...
 
     def trouble(self, text: str) -> None:
         """Something was lost or could not be understood; the desk opens nothing until a person has looked."""

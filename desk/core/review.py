@@ -34,6 +34,10 @@ class Situation:
     committed_usd: float = 0.0
 
 
+MODE_WORDS = {
+    Mode.REDUCING: "the desk opens nothing for now: the broker's updates do not come",
+    Mode.HALTED: "the desk is halted: it opens nothing until a person says so",
+}
 Rule = Callable[[Intent, Situation], Denied | None]
 
 
@@ -59,7 +63,7 @@ def _mode(intent: Intent, situation: Situation) -> Denied | None:
     if situation.mode is Mode.ACTIVE:
         return None
     reason = Reason.HALTED if situation.mode is Mode.HALTED else Reason.REDUCING
-    return Denied(intent.symbol, reason, f"the desk is {situation.mode}: it opens nothing until a person says so")
+    return Denied(intent.symbol, reason, MODE_WORDS[situation.mode])
 
 
 def _foreign(intent: Intent, situation: Situation) -> Denied | None:

@@ -63,6 +63,14 @@ class BrokerRefusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """Something a broker said, raw, as it came: `source` is "stream" or "rest", `body` its JSON."""
+
+    source: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentAgain:
     """A journaled step that had never reached the broker goes out again under its own key."""
 
@@ -87,6 +95,14 @@ class BreakFound:
 @dataclass(frozen=True, slots=True)
 class ModeChanged:
     mode: Mode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The broker's updates stopped coming, or come again and its truth is known. While they do not, nothing is opened."""
+
+    is_up: bool
     reason: str
 
 
@@ -116,9 +132,11 @@ RowValue = (
     | Acknowledged
     | BrokerRefusal
     | SentAgain
+    | Heard
     | ForeignOrder
     | BreakFound
     | ModeChanged
+    | LinkChanged
     | IterationSkipped
     | RunStopped
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from math import gcd
 
 
 class Side(StrEnum):
@@ -21,12 +22,20 @@ class OrderType(StrEnum):
     MARKET = "market"
     LIMIT = "limit"
     STOP = "stop"
+    STOP_LIMIT = "stop_limit"
 
 
 class OrderClass(StrEnum):
     SIMPLE = "simple"
     BRACKET = "bracket"
     OCO = "oco"
+    OTO = "oto"
+    MULTI_LEG = "mleg"
+
+    @property
+    def has_entry(self) -> bool:
+        """Whether the group opens a position and brings its exits along."""
+        return self in (OrderClass.BRACKET, OrderClass.OTO)
 
 
 class TimeInForce(StrEnum):
@@ -40,6 +49,39 @@ class GroupRole(StrEnum):
     ENTRY = "entry"
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
+    LEG_1 = "leg_1"
+    LEG_2 = "leg_2"
+    LEG_3 = "leg_3"
+    LEG_4 = "leg_4"
+
+
+LEG_ROLES = (GroupRole.LEG_1, GroupRole.LEG_2, GroupRole.LEG_3, GroupRole.LEG_4)
+
+
+class PositionIntent(StrEnum):
+    """What a leg does to the position in its contract."""
+
+    BUY_TO_OPEN = "buy_to_open"
+    BUY_TO_CLOSE = "buy_to_close"
+    SELL_TO_OPEN = "sell_to_open"
+    SELL_TO_CLOSE = "sell_to_close"
+
+    @property
+    def side(self) -> Side:
+        return Side.BUY if self in (PositionIntent.BUY_TO_OPEN, PositionIntent.BUY_TO_CLOSE) else Side.SELL
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One contract of a multi-leg order, `ratio` of it in each unit; `symbol` as the Options Clearing Corporation writes it."""
+
+    symbol: str
+    ratio: int
+    intent: PositionIntent
+
+    @property
+    def side(self) -> Side:
+        return self.intent.side
 
 
 class OrderStatus(StrEnum):
@@ -67,7 +109,8 @@ class OrderSpec:
     """An order as it will go to the broker; `key` is the client order id, unique for ever.
 
     Prices in dollars on the tick grid, quantity in whole shares above zero. `take_profit` and `stop_loss` are the exits of
-    a bracket or the two members of an OCO.
+    a bracket (one of them of an OTO) or the two members of an OCO. A multi-leg order has `legs` alone: quantity counts its
+    units, `symbol` is the underlying, `side` says nothing, and `limit_price` is a unit's, a debit above zero, a credit below.
     """
 
     key: str
@@ -81,6 +124,21 @@ class OrderSpec:
     stop_price: Decimal | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    legs: tuple[Leg, ...] = ()
+
+    def leg(self, role: GroupRole) -> Leg | None:
+        """The leg behind a role, None for a role that is no leg."""
+        return self.legs[LEG_ROLES.index(role)] if role in LEG_ROLES[: len(self.legs)] else None
+
+    def symbol_of(self, role: GroupRole) -> str:
+        """What a member of the group trades."""
+        leg = self.leg(role)
+        return self.symbol if leg is None else leg.symbol
+
+    @property
+    def first_role(self) -> GroupRole:
+        """Role of the order that carries `key`: an OCO's is its target."""
+        return GroupRole.TAKE_PROFIT if self.order_class is OrderClass.OCO else GroupRole.ENTRY
 
     def __post_init__(self) -> None:
         problem = _first_problem(self)
@@ -97,12 +155,26 @@ def _first_problem(spec: OrderSpec) -> str | None:
         return "a stop order needs stop_price"
     if spec.type is OrderType.MARKET and (spec.limit_price is not None or spec.stop_price is not None):
         return "a market order takes no price"
-    return _exits_problem(spec)
+    return _legs_problem(spec) or _exits_problem(spec)
+
+
+def _legs_problem(spec: OrderSpec) -> str | None:
+    if spec.order_class is not OrderClass.MULTI_LEG:
+        return "only a multi-leg order has legs" if spec.legs else None
+    if not 2 <= len(spec.legs) <= len(LEG_ROLES):
+        return f"a multi-leg order has two to four legs, not {len(spec.legs)}"
+    if len({leg.symbol for leg in spec.legs}) < len(spec.legs):
+        return "a contract appears in two legs"
+    if any(leg.ratio < 1 for leg in spec.legs) or gcd(*(leg.ratio for leg in spec.legs)) > 1:
+        return f"ratios {', '.join(str(leg.ratio) for leg in spec.legs)} must be above zero and without a common factor"
+    return None
 
 
 def _exits_problem(spec: OrderSpec) -> str | None:
-    if spec.order_class is OrderClass.SIMPLE:
-        return None if spec.take_profit is None and spec.stop_loss is None else "a simple order has no exits"
+    if spec.order_class in (OrderClass.SIMPLE, OrderClass.MULTI_LEG):
+        return None if spec.take_profit is None and spec.stop_loss is None else f"a {spec.order_class} order has no exits"
+    if spec.order_class is OrderClass.OTO:
+        return None if (spec.take_profit is None) != (spec.stop_loss is None) else "an oto needs take_profit or stop_loss"
     if spec.take_profit is None or spec.stop_loss is None:
         return f"a {spec.order_class} needs take_profit and stop_loss"
     # The exits of a long position sit stop < target; a bracket's side is its entry's, an OCO's side is its exit's.
@@ -114,7 +186,11 @@ def _exits_problem(spec: OrderSpec) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution. `execution_id` is unique at the broker; a second event with the same id is the same fill."""
+    """One execution. `execution_id` is unique at the broker; a second event with the same id is the same fill.
+
+    `cumulative` is what the order had filled in all after it, None where nobody counts: news of a fill comes from a stream
+    and from REST answers, under different ids, and shares must count once.
+    """
 
     execution_id: str
     order_key: str
@@ -124,6 +200,7 @@ class Fill:
     price: Decimal
     at: datetime
     role: GroupRole = GroupRole.ENTRY
+    cumulative: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

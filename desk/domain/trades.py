@@ -105,12 +105,29 @@ def _empty() -> Mapping[str, Trade]:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """What of one order at the broker is counted: shares (or contracts) and the dollars that they came to."""
+
+    shares: int = 0
+    value: Decimal = ZERO
+
+
+def _no_fills() -> Mapping[str, Filled]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class Book:
-    """All trades of the desk; `open` by key, `closed` oldest first, `seen` the execution ids already counted."""
+    """All trades of the desk; `open` by key, `closed` oldest first, `seen` the execution ids already counted.
+
+    `filled` is what is counted of each of the broker's orders, by its id: news of the same fill comes twice, from the
+    stream and from a look at the order.
+    """
 
     open: Mapping[str, Trade] = field(default_factory=_empty)
     closed: tuple[Trade, ...] = ()
     seen: frozenset[str] = frozenset()
+    filled: Mapping[str, Filled] = field(default_factory=_no_fills)
     last_exit: Mapping[str, date] = field(default_factory=lambda: MappingProxyType({}))
 
     def trades_of(self, symbol: str) -> tuple[Trade, ...]:

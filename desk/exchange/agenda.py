@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from desk.data.calendars import Session
 from desk.exchange.machine.book import Book
@@ -18,17 +19,20 @@ from desk.exchange.rules.expiring import LAST_HALF_HOUR
 from desk.exchange.words import AT_VENUE, WAITING, OrderType, Status, TimeInForce
 
 
-def next_instant(book: Book, market: Market, session: Session, now: datetime) -> datetime:
-    """First instant strictly after `now` at which something may happen, the close of `session` at the latest."""
-    found = session.closes_at
-    for instant in (*_marks(book, session), *_due(book)):
-        if now < instant < found:
-            found = instant
+def next_instant(book: Book, market: Market, session: Session | None, now: datetime) -> datetime | None:
+    """First instant strictly after `now` at which something may happen, the close of `session` at the latest.
+
+    Without a session, after the last close, only what was asked for before is still due: None when there is none of it.
+    """
+    trading = () if session is None else _trading(book, market, session, now)
+    return min((instant for instant in chain(_due(book), trading) if instant > now), default=None)
+
+
+def _trading(book: Book, market: Market, session: Session, now: datetime) -> Iterator[datetime]:
+    yield session.closes_at
+    yield from _marks(book, session)
     for order in book.live_orders():
-        for instant in _instants(order, book, market, session, now):
-            if now < instant < found:
-                found = instant
-    return found
+        yield from _instants(order, book, market, session, now)
 
 
 def _marks(book: Book, session: Session) -> Iterator[datetime]:
@@ -40,11 +44,14 @@ def _marks(book: Book, session: Session) -> Iterator[datetime]:
 
 
 def _due(book: Book) -> Iterator[datetime]:
+    """What happens in sessions and outside them."""
     for timer in book.timers:
         yield timer.at
     for order in book.live_orders():
         if order.expires_at is not None:
             yield order.expires_at
+        if order.due_at is not None and order.extended_hours:
+            yield order.due_at
 
 
 def _instants(order: Order, book: Book, market: Market, session: Session, now: datetime) -> Iterator[datetime]:

@@ -10,12 +10,14 @@ from desk.data.calendars import NEW_YORK, Session
 from desk.exchange import fees
 from desk.exchange.machine import corporate, expiry
 from desk.exchange.machine.book import is_option
+from desk.exchange.machine.execution import cancel_all, cancel_oversized
 from desk.exchange.machine.expiry import Settled, Terms
 from desk.exchange.machine.orders import CONTRACT_SHARES, ZERO
-from desk.exchange.market.sessions import Phase
 from desk.exchange.rules import expiring
 from desk.exchange.rules.closing import closing_ticket
+from desk.exchange.rules.power import CASH
 from desk.exchange.rules.rejections import Rejection, forbidden, unprocessable
+from desk.exchange.rules.reservations import available
 from options import occ
 
 if TYPE_CHECKING:
@@ -24,7 +26,12 @@ if TYPE_CHECKING:
 
 def begin_day(account: Account, day: date) -> None:
     """Splits and dividends of the day, before anything trades."""
-    corporate.begin_day(account.book, account.ledger, account.exchange.actions, day, account.exchange.now, account.last)
+    exchange = account.exchange
+
+    def is_listed(symbol: str) -> bool:
+        return exchange.contract(symbol) is not None
+
+    corporate.begin_day(account.book, account.ledger, exchange.actions, day, exchange.now, account.last, is_listed)
 
 
 def charge_fees(account: Account, session: Session) -> None:
@@ -36,7 +43,10 @@ def charge_fees(account: Account, session: Session) -> None:
 def look_after_expiring(account: Account, session: Session, is_close: bool) -> None:
     """From 15:30 sell what could not be exercised, at the close settle what expires."""
     if is_close:
-        for symbol in [symbol for symbol in account.book.holdings if _is_over(symbol, account.exchange.now)]:
+        book = account.book
+        over = [symbol for symbol in book.holdings if _is_over(symbol, account.exchange.now)]
+        # What was sold comes first: a holder decides when it is known what an assignment has brought and taken.
+        for symbol in sorted(over, key=lambda symbol: book.shares(symbol) > 0):
             settle(account, symbol)
     elif account.exchange.now == session.closes_at - expiring.LAST_HALF_HOUR:
         _close_uncarried(account, session.day)
@@ -57,24 +67,34 @@ def terms_of(account: Account, symbol: str) -> Terms | None:
 
 
 def settle(account: Account, symbol: str) -> None:
+    """End an option on its last day. One that came into the money after 15:30, and whose exercise a cash account could not pay
+    for, or would leave shares short that may not be, is not exercised."""
     terms = terms_of(account, symbol)
     if terms is None:
         return
+    held = account.book.shares(symbol)
+    if held > 0 and (_owes(account, terms, held) or _goes_short(account, terms, held)):
+        account.book.do_not_exercise[symbol] = None
     settled = expiry.settle_at_expiry(account.book, terms, account.last(terms.underlying))
     if settled is not None:
         enter(account, settled)
 
 
 def enter(account: Account, settled: Settled) -> None:
-    """Activities of an exercise, an assignment or an expiry; the trade in the shares is one of its own."""
+    """Activities of an exercise, an assignment or an expiry, the trade in the shares being one of its own; and the end of orders
+    that the positions cannot serve any more."""
     at, terms = account.exchange.now, settled.terms
     account.ledger.enter_option(settled.kind, terms.symbol, settled.contracts, ZERO, at)
     if settled.shares:
         account.ledger.enter_option("OPTRD", terms.underlying, settled.shares, terms.strike, at)
+    for symbol in (terms.symbol, terms.underlying):
+        cancel_oversized(account.book, symbol, at)
+    account.tell(account.book.take_events())
 
 
 def _close_uncarried(account: Account, day: date) -> None:
-    """Alpaca closes what the account could not pay for at expiry (https://docs.alpaca.markets/docs/options-trading)."""
+    """Alpaca closes what the account could not pay for at expiry (https://docs.alpaca.markets/docs/options-trading), whatever
+    orders for it are open: they are cancelled first."""
     book = account.book
     options = {
         symbol: terms for symbol in book.holdings if is_option(symbol) and (terms := terms_of(account, symbol)) is not None
@@ -83,28 +103,44 @@ def _close_uncarried(account: Account, day: date) -> None:
         held = {symbol: book.shares(symbol) for symbol, terms in options.items() if terms.underlying == underlying}
         power, price = account.power().buying_power, account.last(underlying)
         for symbol in expiring.cannot_carry(held, day, price, power, book.shares(underlying)):
+            cancel_all(book, symbol, account.exchange.now)
             ticket = closing_ticket(book, symbol, None, None)
             if not isinstance(ticket, Rejection):
                 account.accept(ticket)
 
 
 def exercise(account: Account, symbol: str) -> Rejection | None:
-    """A holder's wish to exercise all of a long position now."""
+    """A holder's wish to exercise now what is free of a long position: contracts that open orders sell stay with them."""
     terms = terms_of(account, symbol)
-    held = account.book.shares(symbol)
+    held = available(account.book, symbol)
     if terms is None:
         return unprocessable("invalid symbol")
-    if not held:
+    if not held and account.book.shares(symbol) >= 0:
         return forbidden("no available position for the specified contract")
-    if held < 0:
+    if held <= 0:
         return Rejection(403, 40310001, "cannot exercise short position")
     if _is_shut(account):
         return forbidden("exercise requests are not accepted after market close until midnight")
     cost, power = terms.strike * held * CONTRACT_SHARES, account.power().regt_buying_power
     if terms.is_call and cost > power:
         return forbidden(f"insufficient regt buying power (required: {cost:f}, available: {power:f})")
-    enter(account, expiry.exercise(account.book, terms, Decimal(held)))
+    if _goes_short(account, terms, held):
+        return forbidden("account is not allowed to short")
+    enter(account, expiry.exercise(account.book, terms, held))
     return None
+
+
+def _goes_short(account: Account, terms: Terms, contracts: Decimal) -> bool:
+    """Whether exercising a put would sell shares that are not there, in an account that may not."""
+    if terms.is_call or account.book.shares(terms.underlying) >= contracts * CONTRACT_SHARES:
+        return False
+    return account.settings.no_shorting or account.power().multiplier <= CASH
+
+
+def _owes(account: Account, terms: Terms, contracts: Decimal) -> bool:
+    """Whether exercising a call would take more cash than a cash account has."""
+    cost = terms.strike * contracts * CONTRACT_SHARES
+    return terms.is_call and account.book.is_cash_account and cost > account.book.cash_usd
 
 
 def do_not_exercise(account: Account, symbol: str) -> Rejection | None:
@@ -130,6 +166,7 @@ def assign(account: Account, symbol: str, contracts: Decimal) -> Rejection | Non
 
 
 def _is_shut(account: Account) -> bool:
-    """Between the close and midnight New York."""
+    """Between the close of a session and midnight New York."""
     now: datetime = account.exchange.now
-    return account.exchange.phase in (Phase.AFTER, Phase.NIGHT) and now.astimezone(NEW_YORK).hour >= 13
+    closed_at: datetime | None = account.exchange.sessions.last_close(now)
+    return closed_at is not None and closed_at.astimezone(NEW_YORK).date() == now.astimezone(NEW_YORK).date()

@@ -15,7 +15,7 @@ from desk.exchange.rules.rejections import FORBIDDEN, Rejection
 from desk.exchange.words import EventKind, OrderType, Side
 
 # Kinds that change a position by their quantity; in others the quantity is what a payment was reckoned on.
-MOVES_POSITION = frozenset({"OPASN", "OPEXC", "OPEXP", "OPTRD", "SPLIT", "JNLS", "SPIN", "MA"})
+MOVES_POSITION = frozenset({"OPASN", "OPCA", "OPEXC", "OPEXP", "OPTRD", "SPLIT", "JNLS", "SPIN", "MA"})
 # Paper accounts show what became of options on the next day, and fees are booked a day after their trades
 # (https://docs.alpaca.markets/docs/options-trading, https://docs.alpaca.markets/reference/getaccountactivities).
 SHOWN_NEXT_DAY = frozenset({"OPASN", "OPEXC", "OPEXP", "OPTRD", "FEE"})

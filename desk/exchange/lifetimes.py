@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta
 
 from desk.data.calendars import NEW_YORK
 from desk.exchange.machine.book import is_option
+from desk.exchange.machine.execution import AT_ONCE
 from desk.exchange.machine.orders import Ticket
 from desk.exchange.market.options import listing_dates
 from desk.exchange.market.sessions import LATE_CLOSE, Phase, SessionTable, new_york
@@ -26,17 +27,22 @@ def works_now(ticket: Ticket, phase: Phase) -> bool:
 
 
 def expires_at(sessions: SessionTable, now: datetime, lifetime: TimeInForce, is_extended: bool) -> datetime | None:
-    """The end of an order taken at `now`: its session's close, 20:00 with extended hours, or ninety days later at 16:15."""
+    """The end of an order taken at `now`: its session's close, 20:00 with extended hours, or ninety days later at 16:15.
+
+    What wants to be executed at once, and is queued, is over with the open, at which it meets the market.
+    """
     if lifetime is TimeInForce.GTC:
         return new_york(now.astimezone(NEW_YORK).date() + GTC_DAYS, AGEING_AT)
     session = sessions.current(now)
     if is_extended:
         late = sessions.last_close(now)
-        place = sessions.at(late) if late is not None else None
+        place = sessions.open_or_closing_at(late) if late is not None else None
         if place is not None and now < new_york(place.day, LATE_CLOSE) and sessions.phase(now) is Phase.AFTER:
             return new_york(place.day, LATE_CLOSE)
         return None if session is None else new_york(session.day, LATE_CLOSE)
-    return None if session is None else session.closes_at
+    if session is None:
+        return None
+    return session.opens_at if lifetime in AT_ONCE and now < session.opens_at else session.closes_at
 
 
 def ends_at(

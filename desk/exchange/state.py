@@ -22,7 +22,7 @@ from desk.exchange.trading_account import Account
 from desk.exchange.venue import Exchange
 from desk.exchange.watchlists import Watchlist
 
-VERSION = 2
+VERSION = 3
 # A state belongs to its prices and rules: going on with others would tell a story that never happened.
 BOUND = (
     *("source", "start", "seed", "spread_bps", "partial_fill_probability", "latency", "switches", "with_fees"),

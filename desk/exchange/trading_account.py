@@ -199,7 +199,7 @@ class Account:
     def begin_day(self, day: date) -> None:
         """04:00 New York of a session: corporate actions take effect."""
         day_end.begin_day(self, day)
-        self._tell(self.book.take_events())
+        self.tell(self.book.take_events())
 
     def close_out(self, session: Session, is_close: bool) -> None:
         """After the orders of this instant: options that expire today, fees, the mark of the day."""
@@ -214,7 +214,7 @@ class Account:
         self._bare = unprotected_shares(self.book)
 
     def symbols_asked_for(self) -> set[str]:
-        return {order.symbol for order in self.book.live_orders() if order.symbol}
+        return self.book.live_symbols()
 
     def trailing_symbols(self) -> set[str]:
         live = self.book.live_orders()
@@ -226,7 +226,7 @@ class Account:
         if since is None or since >= now:
             return {}
         found: dict[str, tuple[int, int]] = {}
-        for symbol in self.trailing_symbols():
+        for symbol in self.trailing_symbols() - self.book.halted.keys():
             low, high = (market.best_between(symbol, since, now, rising) for rising in (True, False))
             if low is not None and high is not None:
                 found[symbol] = (low, high)
@@ -236,11 +236,11 @@ class Account:
 
     def apply(self, command: Command) -> None:
         """Let the machine change the books, and note and send what happened."""
-        self._tell(apply(self.book, command))
+        self.tell(apply(self.book, command))
 
-    def _tell(self, events: list[Event]) -> None:
+    def tell(self, events: list[Event]) -> None:
         """Note what happened, for the records and for the stream."""
-        now, session = self.exchange.now, self.exchange.sessions.at(self.exchange.now)
+        now, session = self.exchange.now, self.exchange.sessions.open_or_closing_at(self.exchange.now)
         self._bare = unprotected_shares(self.book)
         is_opening = session is not None and now == session.opens_at
         for event in events:
@@ -252,7 +252,7 @@ class Account:
         self.tick(self.exchange.moment(symbols | self.trailing_symbols(), self))
 
     def _trades(self, symbol: str) -> bool:
-        session = self.exchange.sessions.at(self.exchange.now)
+        session = self.exchange.sessions.open_or_closing_at(self.exchange.now)
         return session is None or self.exchange.market.trades_in(symbol, session)
 
     def _situation(self, asked: Ticket | Order) -> Situation:

@@ -41,7 +41,7 @@ class Exchange:
         self._source = source
         self.on_advance: list[Callable[[datetime, datetime], None]] = []
         self.faults = FaultPlan(config.seed)
-        self.machine_faults = MachineFaults(self.faults)
+        self.machine_faults = MachineFaults(self.faults, self._symbols_known)
         self.reset(config)
 
     def reset(self, config: ExchangeConfig | None = None) -> None:
@@ -96,8 +96,8 @@ class Exchange:
         self._resume_trading()
         while self._events_emitted() == before:
             session = self.sessions.current(self.now)
-            instant = None if session is None else self._next_instant(session)
-            if session is None or instant is None or instant > to:
+            instant = self._next_instant(session)
+            if instant is None or instant > to:
                 self._pass_time(to)
                 self._follow_trails()
                 return True
@@ -108,10 +108,9 @@ class Exchange:
     def _events_emitted(self) -> int:
         return sum(account.ledger.events_emitted for account in self.accounts.values())
 
-    def _next_instant(self, session: Session) -> datetime:
-        found = min(next_instant(account.book, self.market, session, self.now) for account in self.accounts.values())
-        change = self.machine_faults.next_change(self.now)
-        return found if change is None else min(found, change)
+    def _next_instant(self, session: Session | None) -> datetime | None:
+        found = [next_instant(account.book, self.market, session, self.now) for account in self.accounts.values()]
+        return min((each for each in (*found, self.machine_faults.next_change(self.now)) if each is not None), default=None)
 
     def _pass_time(self, to: datetime) -> None:
         before, self.now = self.now, to
@@ -121,24 +120,21 @@ class Exchange:
             told(before, to)
 
     def take_over(self, now: datetime) -> None:
-        """Go on where a saved exchange stopped; its accounts have been put in place."""
+        """Go on where a saved exchange stopped; its accounts have been put in place. What was halted then is looked at anew."""
         self.now = now
+        self._halted_before = dict.fromkeys(symbol for account in self.accounts.values() for symbol in account.book.halted)
         for account in self.accounts.values():
             account.look_again()
 
-    def _reach(self, session: Session) -> None:
-        """Everything that happens at the present instant, to every account."""
-        is_close = self.now == session.closes_at
-        if self.now == new_york(session.day, EARLY_OPEN):
+    def _reach(self, session: Session | None) -> None:
+        """Everything that happens at the present instant, to every account. `session` is open, closes, or is to come."""
+        if session is not None and self.now == new_york(session.day, EARLY_OPEN):
             for account in self.accounts.values():
                 account.begin_day(session.day)
         for account in self.accounts.values():
-            account.tick(self.moment(account.symbols_asked_for(), account, takes_queue=self._takes_queue(session)))
-            account.close_out(session, is_close)
-
-    def _takes_queue(self, session: Session) -> bool:
-        """Queued orders go to the venue at 04:00 New York, what came after that at the open."""
-        return self.now in (new_york(session.day, EARLY_OPEN), session.opens_at)
+            account.tick(self.moment(account.symbols_asked_for(), account, reached=session))
+            if session is not None:
+                account.close_out(session, self.now == session.closes_at)
 
     def _resume_trading(self) -> None:
         """A halt that was lifted since the last look: what rested through it meets the market."""
@@ -154,13 +150,17 @@ class Exchange:
             if symbols:
                 account.tick(self.moment(symbols, account))
 
-    def moment(self, symbols: Iterable[str], account: Account, takes_queue: bool = False) -> Tick:
-        """The present with the quotes of `symbols` as far as they trade now."""
-        session = self.sessions.at(self.now)
+    def moment(self, symbols: Iterable[str], account: Account, reached: Session | None = None) -> Tick:
+        """The present with the quotes of `symbols` as far as they trade now.
+
+        `reached` is the session that the clock looks after. The clock alone makes a session's open and its close: to a request
+        the closing instant is after hours. Queued orders go to the venue at 04:00 New York, what came after that at the open.
+        """
+        session = self.sessions.open_at(self.now) if reached is None else self.sessions.open_or_closing_at(self.now)
         quotes = self._quotes(sorted(set(symbols)), session)
-        is_open, is_close = (session is not None and self.now == at for at in _ends(session))
+        is_early, is_open, is_close = (self.now == mark for mark in _marks(reached))
         ranges = account.ranges(self.now)
-        return Tick(self.now, quotes, session is not None, is_open, is_close, takes_queue, ranges)
+        return Tick(self.now, quotes, session is not None, is_open, is_close, is_early or is_open, ranges)
 
     def _quotes(self, symbols: Iterable[str], session: Session | None) -> dict[str, Quote]:
         if session is None and self.phase is Phase.NIGHT:
@@ -173,6 +173,10 @@ class Exchange:
             if quote is not None:
                 found[symbol] = quote
         return found
+
+    def _symbols_known(self) -> set[str]:
+        """Stocks, and options that orders are for."""
+        return {*self._source.symbols}.union(*(account.symbols_asked_for() for account in self.accounts.values()))
 
     def halted_now(self) -> dict[str, None]:
         """Symbols that do not trade at the present instant, in order."""
@@ -209,8 +213,9 @@ class Exchange:
         return self.now.astimezone(NEW_YORK).date()
 
 
-def _ends(session: Session | None) -> tuple[datetime | None, datetime | None]:
-    return (None, None) if session is None else (session.opens_at, session.closes_at)
+def _marks(session: Session | None) -> tuple[datetime | None, ...]:
+    """04:00 New York, the open and the close of a session."""
+    return (None,) * 3 if session is None else (new_york(session.day, EARLY_OPEN), session.opens_at, session.closes_at)
 
 
 def _days_needed(days: tuple[date, ...], start: date) -> tuple[date, ...]:

@@ -13,16 +13,18 @@ from zoneinfo import ZoneInfo
 from lumibot.strategies import Strategy
 from lumibot.strategies.strategy_executor import StrategyExecutor
 
-from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_gateway import AlpacaGateway
 from desk.brokers.alpaca_market import AlpacaMarketFeed, DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
+from desk.brokers.stream_timing import StreamTiming
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.review import Limits
 from desk.data import calendars
 from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
 from desk.runtime.account import LumibotAccountFeed
+from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.corridor import Corridor, Iteration
 from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread
@@ -90,12 +92,14 @@ class Cast:
     model_folder: Path
     watch: Callable[[Iteration], None]
     gateway_for: Callable[[DeskAlpaca, Strategy], Gateway] = AlpacaGateway
+    timing: StreamTiming | None = None
 
 
 def connect(cast: Cast) -> DeskAlpaca:
     """The broker at `cast.endpoint`, its stream thread started. Raises what the endpoint raises when it refuses."""
     data = DeskAlpacaData(cast.endpoint, cast.clock)
-    return DeskAlpaca(cast.endpoint, cast.desk, cast.clock, data, market_hours)
+    wall = WallTime(SystemClock().now, stopwatch, cast.request.seed or 0)
+    return DeskAlpaca(cast.endpoint, cast.desk, cast.clock, data, market_hours, wall, cast.timing)
 
 
 def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyExecutor] | None) -> Strategy:

@@ -21,7 +21,9 @@ from desk.domain.journal import (
     BreakFound,
     BrokerRefusal,
     ForeignOrder,
+    Heard,
     IterationDone,
+    LinkChanged,
     ModeChanged,
     Row,
     RowValue,
@@ -61,6 +63,7 @@ class Desk:
         self._unsent: set[str] = set()
         self._foreign_orders = 0
         self._mode = Mode.ACTIVE
+        self._is_linked = True
         self._foreign: dict[str, int] = {}
         self._suspects: frozenset[str] = frozenset()
         self._iterations = 0
@@ -170,7 +173,9 @@ class Desk:
         upkeep = self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
         sound, unsound = checked(targets, market, self._book)
         intents = rebalance(sound, self._book, account.equity_usd, market)
-        situation = Situation(self._book, account, self._limits, self._mode, market.session)
+        # Without the broker's updates the book may be out of date: what it holds is protected and closed, nothing is opened.
+        mode = Mode.REDUCING if self._mode is Mode.ACTIVE and not self._is_linked else self._mode
+        situation = Situation(self._book, account, self._limits, mode, market.session)
         verdicts = review(intents, situation)
         planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._book, stamp)
         denied = [verdict for verdict in (*unsound, *verdicts, *planned) if isinstance(verdict, Denied)]
@@ -304,13 +309,27 @@ class Desk:
         )
 
     def order_event(self, event: OrderEvent) -> None:
-        self._runner.post(lambda: self._order_event(event))
+        self._runner.post(lambda: self._take([event], event.at))
+
+    def heard(self, raw: Heard, events: Sequence[OrderEvent]) -> None:
+        self._runner.post(lambda: self._take([raw, *events], self._clock.now()))
+
+    def link(self, is_up: bool, reason: str) -> None:
+        self._runner.post(lambda: self._link(is_up, reason))
+
+    def _link(self, is_up: bool, reason: str) -> None:
+        if is_up is not self._is_linked:
+            self._is_linked = is_up
+            self._write([LinkChanged(is_up, reason)], self._clock.now())
 
     def trouble(self, text: str) -> None:
         self._runner.post(lambda: self._set_mode(Mode.HALTED, text))
 
-    def _order_event(self, event: OrderEvent) -> None:
-        self._write([event], event.at)
-        if not self._fold(event):
+    def _take(self, news: Sequence[Heard | OrderEvent], at: datetime) -> None:
+        self._write(news, at)
+        events = [value for value in news if isinstance(value, OrderEvent)]
+        odd = [event for event in events if not self._fold(event)]
+        for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
-        self._execute(cover(self._book), self._clock.now())
+        if events:
+            self._execute(cover(self._book), self._clock.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.alpaca_gateway import AlpacaGateway
 from desk.brokers.dry_run import DryRunGateway
 from desk.brokers.endpoint import Endpoint
+from desk.brokers.stream_timing import StreamTiming
 from desk.core.ports import Gateway, Journal
 from desk.data import calendars
 from desk.data.calendars import Session
@@ -36,6 +38,9 @@ from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
 from desk.runtime.stage import Stage
+
+# The exchange of a replay counts no requests: virtual minutes pass in milliseconds.
+UNLIMITED = 10**9
 
 
 @dataclass
@@ -136,6 +141,7 @@ class ExchangeRun:
             trading_url=exchange.url,
             data_url=exchange.url,
             stream_url=exchange.stream_url,
+            requests_per_minute=UNLIMITED,
         )
         return Cast(
             self.strategy_class,
@@ -147,6 +153,8 @@ class ExchangeRun:
             self.folder.models,
             self.on_iteration,
             self._gateway,
+            # The barrier after each step of the clock sees to it that no update is missing.
+            StreamTiming(resync_seconds=math.inf),
         )
 
     def _gateway(self, broker: DeskAlpaca, strategy: Strategy) -> Gateway:

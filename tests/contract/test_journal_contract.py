@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from journal_places import NOW, SQL, cancel, places, refusal
 
 from desk.core.ports import DuplicateKey, Journal
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, FixedExit, Intent, IntentKind, Mode
-from desk.domain.errors import ConfigurationError, DeskError, ReconciliationBreak
 from desk.domain.journal import (
     Acknowledged,
     BreakFound,
@@ -34,24 +32,28 @@ from desk.domain.journal import (
 )
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
-from desk.journal.codec import KINDS
+from desk.journal.codec import KINDS, decode, encode, kind_of
 from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
 
-NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
+pytestmark = pytest.mark.slow
+
 OpenJournal = Callable[[str], Journal]
 
-JOURNALS = ("memory", "sqlite")
+pytest_plugins = ("journal_fixtures",)
+
+JOURNALS = ["memory", *SQL]
 # A new file for every example would sync the disk hundreds of times; the rows of one journal may grow instead.
 shared_fixture = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(params=JOURNALS)
 def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenJournal]:
-    numbers, opened = count(), list[Journal]()
+    place = None if request.param == "memory" else places(request, request.param, tmp_path)
+    opened: list[Journal] = []
 
     def _open(nonce: str) -> Journal:
-        opened.append(MemoryJournal(nonce) if request.param == "memory" else SqlJournal(tmp_path / f"{next(numbers)}.db", nonce))
+        opened.append(MemoryJournal(nonce) if place is None else SqlJournal(place(), nonce))
         return opened[-1]
 
     yield _open
@@ -152,14 +154,6 @@ def test_each_kind_comes_back_equal(open_journal: OpenJournal, kind: type[Any], 
 # ---- keys ----------------------------------------------------------------------------------------------------------
 
 
-def cancel(key: str) -> Row:
-    return Row(NOW, Cancel(key, "k0", "AAPL", "old"))
-
-
-def refusal(key: str) -> Row:
-    return Row(NOW, BrokerRefusal(key, 422, 40010001, "client_order_id must be unique"))
-
-
 def test_a_journaled_step_is_known_by_its_key(open_journal: OpenJournal) -> None:
     journal = open_journal("n")
     assert not journal.has_step("k1")
@@ -256,119 +250,24 @@ def test_a_whole_run_reads_as_it_was_written(open_journal: OpenJournal) -> None:
     assert [row.value for row in journal.rows()] == values
 
 
-# ---- what a file adds: it outlives the process, and nothing else may change it -------------------------------------
+# ---- the stored format ---------------------------------------------------------------------------------------------------
 
 
-def raw(path: Path, statement: str, *values: object) -> list[Any]:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        return connection.execute(statement, values).fetchall()
+@given(value=st.one_of(*VALUES.values()))
+def test_a_field_that_a_newer_program_added_does_not_keep_an_older_one_from_reading(value: Any) -> None:
+    body = json.loads(encode(value)) | {"added_by_a_newer_program": {"a": [1]}}
+    assert decode(kind_of(value), json.dumps(body)) == value
 
 
-def test_a_reopened_journal_keeps_its_nonce_its_rows_and_its_keys(tmp_path: Path) -> None:
-    first = SqlJournal(tmp_path / "journal.db", "first")
-    first.append([cancel("k1"), refusal("k1")])
-    first.close()
-    again = SqlJournal(tmp_path / "journal.db", "second")
-    assert again.nonce == "first"
-    assert list(again.rows()) == [cancel("k1"), refusal("k1")]
-    assert again.has_step("k1")
-    with pytest.raises(DuplicateKey):
-        again.append([cancel("k1")])
-    again.close()
-
-
-def test_what_was_appended_is_on_disk_without_closing(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    journal.append([cancel("k1")])
-    assert raw(tmp_path / "journal.db", "SELECT step_key FROM rows") == [("k1",)]
-    journal.close()
-
-
-def test_another_process_reads_while_the_desk_writes(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    journal.append([cancel("k1")])
-    reader = sqlite3.connect(tmp_path / "journal.db")
-    reader.execute("BEGIN")
-    assert reader.execute("SELECT count(*) FROM rows").fetchone() == (1,)
-    journal.append([cancel("k2")])
-    reader.close()
-    assert [row.step_key for row in journal.rows()] == ["k1", "k2"]
-    journal.close()
-
-
-@pytest.mark.parametrize("statement", ["UPDATE rows SET body = '{}'", "DELETE FROM rows", "UPDATE rows SET seq = seq + 1"])
-def test_the_file_itself_refuses_to_change_a_row(tmp_path: Path, statement: str) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    journal.append([cancel("k1")])
-    with pytest.raises(sqlite3.DatabaseError, match="the journal is append-only"):
-        raw(tmp_path / "journal.db", statement)
-    assert list(journal.rows()) == [cancel("k1")]
-    journal.close()
-
-
-def test_a_row_of_a_kind_from_the_future_is_not_guessed_at(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    raw(tmp_path / "journal.db", "INSERT INTO rows (at, kind, body) VALUES (?, 'teleport', '{}')", NOW.isoformat())
-    with pytest.raises(ReconciliationBreak, match=r"unknown kind 'teleport'.*upgrade before resuming"):
-        list(journal.rows())
-    journal.close()
-
-
-def test_a_row_whose_body_cannot_be_read_is_told_as_such(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    raw(tmp_path / "journal.db", "INSERT INTO rows (at, kind, body) VALUES (?, 'cancel', '{}')", NOW.isoformat())
-    with pytest.raises(ReconciliationBreak, match=r"kind 'cancel' cannot be read.*restore a copy"):
-        list(journal.rows())
-    journal.close()
-
-
-def test_a_write_that_fails_names_the_journal_and_what_is_still_in_force(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    raw(tmp_path / "journal.db", "DROP TABLE rows")
-    with pytest.raises(DeskError, match=r"cannot be written.*exits at the broker stay in force") as error:
-        journal.append([cancel("k1")])
-    assert str(tmp_path / "journal.db") in str(error.value)
-    journal.close()
-
-
-@pytest.mark.parametrize("name", ["what?", "50%25", "a#b", "with space", "?mode=memory"])
-def test_a_journal_lies_where_its_path_says_whatever_is_in_it(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    journal = SqlJournal(folder / "journal.db", "n")
-    journal.append([cancel("k1")])
-    assert raw(folder / "journal.db", "SELECT step_key FROM rows") == [("k1",)]
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    journal.close()
-
-
-def test_moments_are_stored_in_utc(tmp_path: Path) -> None:
-    journal = SqlJournal(tmp_path / "journal.db", "n")
-    journal.append([Row(datetime(2024, 1, 3, 10, tzinfo=timezone(timedelta(hours=-5))), Cancel("k1", "k0", "AAPL", "old"))])
-    assert raw(tmp_path / "journal.db", "SELECT at FROM rows") == [("2024-01-03T15:00:00+00:00",)]
-    journal.close()
-
-
-def test_a_journal_that_cannot_be_written_is_named_with_the_fix(tmp_path: Path) -> None:
-    """A file in the place of its folder stops even a superuser."""
-    (tmp_path / "runs").write_text("not a folder")
-    with pytest.raises(ConfigurationError, match="no order is sent without it") as error:
-        SqlJournal(tmp_path / "runs" / "journal.db", "n")
-    assert str(tmp_path / "runs" / "journal.db") in str(error.value)
-    assert "--runs DIR" in str(error.value)
-
-
-def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
-    (tmp_path / "journal.db").write_bytes(b"this is a letter, not a database" * 40)
-    with pytest.raises(ConfigurationError, match=r"journal\.db cannot be opened for writing"):
-        SqlJournal(tmp_path / "journal.db", "n")
-
-
-def test_a_journal_of_another_schema_is_not_touched(tmp_path: Path) -> None:
-    SqlJournal(tmp_path / "journal.db", "n").close()
-    raw(tmp_path / "journal.db", "UPDATE meta SET value = '7' WHERE name = 'schema_version'")
-    with pytest.raises(ConfigurationError, match=r"schema version '7'.*start a new run"):
-        SqlJournal(tmp_path / "journal.db", "n")
+@given(value=st.one_of(*VALUES.values()))
+def test_a_row_of_an_older_program_lacks_only_what_has_a_default(value: Any) -> None:
+    """Every field with a default may be missing from a body; it then has the default."""
+    body = json.loads(encode(value))
+    optional = {each.name: each for each in fields(value) if each.default is not MISSING or each.default_factory is not MISSING}
+    older = {name: each for name, each in body.items() if name not in optional}
+    read = decode(kind_of(value), json.dumps(older))
+    for name, each in optional.items():
+        assert getattr(read, name) == (each.default if each.default is not MISSING else each.default_factory())
 
 
 def test_the_names_of_the_kinds_never_change() -> None:

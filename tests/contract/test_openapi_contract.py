@@ -15,7 +15,7 @@ import yaml
 from openapi import ContractViolation, Json, Operation, check_contract
 from unit.exchange.conftest import Client
 
-pytestmark = pytest.mark.skipif(not openapi.documents(), reason=f"{openapi.PACKAGE} is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not openapi.documents(), reason=f"{openapi.PACKAGE} is not installed")]
 
 OUT_OF_SCOPE = Path(__file__).parents[1] / "rules" / "out_of_scope.yaml"
 ORDER = "/v2/orders/61e69015-8549-4bfd-b9c3-01e75843f47d"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from desk.exchange.account_settings import AccountSettings
 from desk.exchange.machine.book import Book, Holding
 from desk.exchange.machine.orders import ZERO, Leg, Quote, Ticket
+from desk.exchange.market.options.contract import contract_of as listed
 from desk.exchange.market.sessions import Phase
 from desk.exchange.rules import option_rules
-from desk.exchange.rules.option_rules import ContractInfo, inferred_intent
+from desk.exchange.rules.option_rules import inferred_intent
 from desk.exchange.rules.power import power_of
+from desk.exchange.rules.situation import Situation
 from desk.exchange.rules.spread_margin import contract_of, positions_by_root, spread_margin
 from desk.exchange.words import AssetClass, OrderClass, OrderType, Side, TimeInForce
 from options.occ import format as occ_symbol
@@ -27,23 +30,10 @@ SYMBOLS = [
     for is_call in (True, False)
     for strike in (90, 95, 100, 110)
 ]
-SAID = {symbol: contract_of(symbol) for symbol in SYMBOLS}
-LISTED = {symbol: ContractInfo(symbol, said.root, said.expiration, said.type, said.strike) for symbol, said in SAID.items()}
+LISTED = {symbol: listed(contract_of(symbol)) for symbol in SYMBOLS}
 PRICES = {"ABC": Decimal(100), **dict.fromkeys(SYMBOLS, Decimal(3))}
 QUOTES = {symbol: Quote(29_900, 30_100, 30_000) for symbol in SYMBOLS} | {"ABC": Quote(999_900, 1_000_100, 1_000_000)}
 BASE = Ticket("", None, OrderType.LIMIT, OrderClass.SIMPLE, TimeInForce.DAY, asset_class=AssetClass.OPTION)
-
-
-@dataclass(frozen=True)
-class World:
-    book: Book
-    now: datetime = NOW
-    phase: Phase = Phase.REGULAR
-    options_level: int = 3
-    contracts: dict[str, ContractInfo] = None  # type: ignore[assignment]  # set below, dataclasses take no mutable default
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "contracts", LISTED)
 
 
 sides = st.sampled_from(Side)
@@ -83,7 +73,8 @@ def test_cash_covers_every_expirations_worst_case_after_any_orders(
     for legs, price, units in asked:
         ticket = ticket_of(book, legs, price, units)
         power = power_of(book, PRICES, multiplier=1)
-        if option_rules.objection(ticket, World(book)) is None and power.objection(ticket, book, QUOTES) is None:
+        around = Situation(book, NOW, Phase.REGULAR, None, QUOTES, {}, power, AccountSettings(), contracts=LISTED)
+        if option_rules.objection(ticket, around) is None and power.objection(ticket, book, QUOTES) is None:
             fill(book, legs, price, units)
         quantities = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
         margin = spread_margin(positions_by_root(quantities).get("ABC", ()), quantities.get("ABC", ZERO))

@@ -16,6 +16,8 @@ from desk.data.calendars import session_dates
 from desk.data.source import Source
 from desk.runtime.backtest import Costs, run_backtest
 
+pytestmark = pytest.mark.slow
+
 DAYS = session_dates(date(2024, 1, 2), date(2024, 1, 31))
 Bars = Sequence[tuple[float, float, float, float]]
 Script = dict[int, Callable[[Strategy], None]]

@@ -19,6 +19,8 @@ from desk.data.daily_feed import DailyFeed
 from desk.data.source import Source
 from desk.runtime.backtest import BacktestOutcome, Costs, run_backtest
 
+pytestmark = pytest.mark.slow
+
 DAYS = session_dates(date(2022, 1, 3), date(2022, 7, 29))
 SYMBOLS = ("AAA", "BBB", "CCC")
 

@@ -26,8 +26,8 @@ TABLE = {
     "pending_cancel":   " x   =    =    >    >    >    >    >    >    >    x    > ",
     "replaced":         " x   =    >    >    >    x    >    >    >    >    >    x ",
     "filled":           " x   =    =    =    =    =    x    >    x    x    x    x ",
-    "canceled":         " x   =    =    =    x    =    =    x    >    x    x    x ",
-    "expired":          " x   =    =    =    x    =    x    x    x    >    x    x ",
+    "canceled":         " x   =    =    =    =    =    =    x    >    x    x    x ",
+    "expired":          " x   =    =    =    =    =    x    x    x    >    x    x ",
     "rejected":         " x   =    x    x    x    x    x    x    x    x    >    x ",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,26 +12,49 @@ ROOT = Path(__file__).parents[2]
 TREES = ("desk", "strategies", "hedging", "options")
 
 
-def callers(name: str) -> list[str]:
-    """Places that call a method of this name on an alpaca-py client (`….api.<name>(…)`)."""
+# Who may hold the client or the sender through which messages reach the broker.
+DOOR = "desk/brokers/sending.py"
+SENDER = "desk/brokers/guarded/submission.py"
+
+
+def calls(owners: tuple[str, ...], name: str) -> list[str]:
+    """Files that call a method of this name on something called one of `owners`."""
     found: list[str] = []
     for tree in TREES:
-        for path in (ROOT / tree).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
-                    owner = node.func.value
-                    if isinstance(owner, ast.Attribute) and owner.attr == "api":
-                        found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+        for path in sorted((ROOT / tree).rglob("*.py")):
+            found += [str(path.relative_to(ROOT)) for owner, called in calls_in(path) if called == name and owner in owners]
     return found
 
 
-@pytest.mark.parametrize("name", ["submit_order", "replace_order_by_id", "cancel_order_by_id"])
+@cache
+def calls_in(path: Path) -> tuple[tuple[str, str], ...]:
+    """Every method call of a file: what the object is called, and the method."""
+    methods = [
+        node.func
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    owners = [each.value.attr if isinstance(each.value, ast.Attribute) else getattr(each.value, "id", "") for each in methods]
+    return tuple(zip(owners, (each.attr for each in methods), strict=True))
+
+
+@pytest.mark.parametrize("name", ["send", "replace"])
 def test_each_message_that_changes_something_at_the_broker_has_one_caller(name: str) -> None:
-    places = callers(name)
-    assert len(places) == 1, places
-    assert places[0].startswith("desk/brokers/alpaca.py")
+    assert calls(("_sender", "sender"), name) == [DOOR]
 
 
-def test_nothing_closes_positions_or_cancels_everything_behind_the_journal() -> None:
-    for name in ("close_position", "close_all_positions", "cancel_orders", "exercise_options_position"):
-        assert callers(name) == []
+def test_cancels_go_through_the_same_door() -> None:
+    assert {place for place in calls(("_sender",), "cancel") if not place.startswith("desk/exchange/")} == {DOOR}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("submit_order", "replace_order_by_id", "cancel_order_by_id", "close_position", "close_all_positions"),
+        *("cancel_orders", "exercise_options_position", "post", "patch", "delete"),
+    ],
+)
+def test_nothing_reaches_the_broker_past_the_door(name: str) -> None:
+    own = ("desk/exchange/", "desk/cli/conformance")
+    places = calls(("api", "_api", "client", "_client"), name)
+    assert [place for place in places if place != SENDER and not place.startswith(own)] == []

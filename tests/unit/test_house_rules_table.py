@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "backtests" / "exchange_rules.py"
 FEWEST_RULES = 150

@@ -74,19 +74,6 @@ def test_a_resting_sale_is_not_asked_to_move_a_target_it_does_not_have():
     assert not any(isinstance(step, R.Replace) and "sale" in step.of_key for step in outbox.sent)
 
 
-def test_a_sale_that_sold_while_the_desk_was_down_is_booked():
-    from desk.brokers.alpaca import FoundOrder
-    from desk.runtime.adoption import _news
-
-    journal = MemoryJournal("f00d")
-    desk, outbox, entry = R.bare(journal)
-    desk.refused(R.refusal(f"{entry.key}-cover1", R.BELOW_STOP))
-    sale = outbox.sent[-1]
-    found = FoundOrder(R.ENTRY, S.FILLED, "b7", 5, R.Decimal(94), R.NOW)
-    desk.order_event(_news(sale.key, found, desk.book.owner(sale.key)))
-    assert desk.book.shares() == {}
-
-
 def test_a_cover_refused_after_it_went_out_again_is_tried_on_after_a_restart():
     journal = MemoryJournal("f00d")
     desk, outbox, entry = R.bare(journal)

@@ -373,7 +373,7 @@ def test_impossible_news_books_its_fill_halts_the_desk_and_poisons_no_journal(jo
     desk.work_in(runner)
     desk.order_event(news(entry, S.PARTIALLY_FILLED, 50, "x2", TARGET))
     desk.order_event(news(entry, S.CANCELED, role=STOP))
-    desk.order_event(news(entry, S.PARTIALLY_FILLED, 20, "x3", STOP))
+    desk.order_event(news(entry, S.FILLED, 20, "x3", STOP))
     desk.drain()
     runner.close()
     (halt,) = [row.value for row in journal.rows() if isinstance(row.value, ModeChanged)]

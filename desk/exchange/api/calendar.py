@@ -125,7 +125,7 @@ def _days(params: Mapping[str, str], default: date, last_of: Callable[[date], da
     start = parse_day(params["start"]) if params.get("start") else default
     if start is None:
         return bad(f"invalid start: {params['start'][:40]}; send YYYY-MM-DD")
-    end = parse_day(params["end"]) if params.get("end") else last_of(start)
+    end = parse_day(params["end"]) if params.get("end") else last_of(min(start, LAST_DAY))
     if end is None:
         return bad(f"invalid end: {params['end'][:40]}; send YYYY-MM-DD")
     return max(start, FIRST_DAY), min(end, LAST_DAY)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from desk.exchange.api.admin import parse_instant
 from desk.exchange.api.wire import Json, order_json
@@ -86,14 +87,21 @@ def _given(params: Mapping[str, str], *names: str) -> bool:
 
 def orders_json(account: Account, query: OrderQuery) -> list[Json]:
     """The listing. Held legs are no open orders in the flat view; nested, legs appear under their parent only."""
-    book = account.book
-    pool = book.live_orders() if query.status == "open" else list(book.orders.values())
-    if query.is_nested and query.status == "open" and not book.switches.open_nested_hides_filled_parents:
-        pool = _with_parents(account, pool)
     first, last = (_number(account, order_id) for order_id in (query.after_order_id, query.before_order_id))
-    found = [order for order in pool if _fits(order, query) and _is_between(order, first, last)]
-    found.sort(key=lambda order: order.number, reverse=not query.is_ascending)
-    return [order_json(order, account.legs(order) if query.is_nested else None) for order in found[: query.limit]]
+    fitting = (order for order in _in_turn(account, query) if _is_between(order, first, last) and _fits(order, query))
+    found = list(islice(fitting, query.limit))
+    return [order_json(order, account.legs(order) if query.is_nested else None) for order in found]
+
+
+def _in_turn(account: Account, query: OrderQuery) -> Iterable[Order]:
+    """The orders that may be listed, in the listing's direction. The book has them in the order of their arrival."""
+    book = account.book
+    if query.status != "open":
+        return book.orders.values() if query.is_ascending else reversed(book.orders.values())
+    pool = book.live_orders()
+    if query.is_nested and not book.switches.open_nested_hides_filled_parents:
+        pool = _with_parents(account, pool)
+    return sorted(pool, key=lambda order: order.number, reverse=not query.is_ascending)
 
 
 def _with_parents(account: Account, orders: list[Order]) -> list[Order]:

@@ -31,7 +31,7 @@ class Place:
 
 def place_at(sessions: SessionTable, now: datetime) -> Place | None:
     """Where the last price at `now` is found: in the session that is open, else at the end of the last one."""
-    session = sessions.at(now) or sessions.before(sessions.current(now))
+    session = sessions.open_or_closing_at(now) or sessions.before(sessions.current(now))
     if session is None:
         return None
     at = min(now, session.closes_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,13 +13,15 @@ from desk.exchange.api.answers import answer, json_body
 from desk.exchange.api.listing import orders_json, parse_query
 from desk.exchange.api.valuation import account_json, position_json, positions_json
 from desk.exchange.api.wire import Json, order_json
-from desk.exchange.machine.book import asset_id
+from desk.exchange.machine.book import Book, asset_id
+from desk.exchange.machine.commands import ConfirmCancels
 from desk.exchange.machine.orders import Order
+from desk.exchange.rules.fields import Refusal, is_multiple, number
 from desk.exchange.rules.rejections import Rejection, invalid, not_found
 from desk.exchange.trading_account import Account, View
 
 Handler = Callable[[Request], Awaitable[Response]]
-SMALLEST_PERCENT = Decimal("0.000000001")
+SMALLEST_PART = Decimal("0.000000001")
 
 
 def account_of(request: Request) -> Account:
@@ -98,20 +100,33 @@ class TradingRoutes:
         return _order_answer(request, account_of(request).close_position(_symbol(request), *amount))
 
     async def close_all(self, request: Request) -> Response:
+        """All positions at the market. With `cancel_orders` open orders are cancelled first, and nothing is naked in between: the
+        request has the venue's answers before it closes, so their cancels and the release of their shares take no time here.
+        What a fault keeps from being cancelled still has its shares, and the body for its symbol says so."""
         account = account_of(request)
         if request.query_params.get("cancel_orders", "").lower() == "true":
             _cancel_all(account)
+            account.apply(ConfirmCancels(account.exchange.now))
         return answer([_closed(account, symbol) for symbol in sorted(account.book.holdings)], 207)
 
 
 def _cancel_all(account: Account) -> list[Json]:
-    """Ask for the end of every open order; a sibling may have gone with an earlier one already."""
+    """Ask for the end of every open order. One that is refused by itself may yet go with its group."""
     asked = [order for order in account.book.live_orders() if order.parent_id is None]
-    told = []
+    refused: dict[str, int] = {}
     for order in asked:
-        refused = account.cancel(order.id) if account.book.orders[order.id].is_live else None
-        told.append({"id": order.id, "status": refused.status if isinstance(refused, Rejection) else 200})
-    return told
+        said = account.cancel(order.id) if account.book.orders[order.id].is_live else None
+        if isinstance(said, Rejection):
+            refused[order.id] = said.status
+    going = {order.id for order in asked if account.book.orders[order.id].status is not order.status}
+    return [
+        {"id": order.id, "status": 200 if _place(account.book, order) in going else refused.get(order.id, 200)} for order in asked
+    ]
+
+
+def _place(book: Book, order: Order) -> str:
+    """The id of the order, or of the one that it is to replace: with that it goes."""
+    return (book.predecessor(book.orders[order.id]) or order).id
 
 
 def _closed(account: Account, symbol: str) -> Json:
@@ -153,11 +168,11 @@ def _close_amount(request: Request) -> tuple[Decimal | None, Decimal | None] | R
     if text is None:
         return None, None
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return invalid(f"invalid {name}: {text}")
-    if not value.is_finite() or value <= 0 or value > 10**9 or value.normalize().as_tuple().exponent < -9:  # type: ignore[operator]  # finite
-        return invalid(f"invalid {name}: {text}")
+        value = number(text, name)
+    except Refusal as refusal:
+        return refusal.rejection
+    if value <= 0 or not is_multiple(value, SMALLEST_PART):
+        return invalid(f"invalid {name}")
     if name == "percentage":
-        return (None, value / 100) if value <= 100 else invalid(f"invalid percentage: {text}")
+        return (None, value / 100) if value <= 100 else invalid(f"invalid {name}")
     return value, None

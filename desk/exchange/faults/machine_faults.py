@@ -1,22 +1,25 @@
 """Faults inside the venue: cancels that hang, late rejections, forced partial fills, stops nobody watches, halted symbols.
 
-They are put into the books as the machine's own means (`Book.stuck`, `Book.forced_parts`, timers), so a replay repeats them.
+They are put into the books as the machine's own means (`Book.stuck_cancels`, `Book.stuck_legs`, `Book.forced_parts`, timers), so
+a replay repeats them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Protocol
 
-from desk.exchange.faults.plan import Fault, FaultKind, FaultPlan, Occasion
+from desk.exchange.faults.plan import Fault, FaultKind, FaultPlan, Occasion, matches
+from desk.exchange.machine import groups
 from desk.exchange.machine.book import Book, Due
 from desk.exchange.machine.orders import Order
-from desk.exchange.words import GroupRole, Status
+from desk.exchange.words import GroupRole
 
 MOMENT = timedelta(microseconds=1)
 SMALLEST_SHARE = Decimal("0.000000001")
+GLOB = frozenset("*?[")
 
 
 class Venue(Protocol):
@@ -38,10 +41,11 @@ class Owner(Protocol):
 
 
 class MachineFaults:
-    """Turns what the plan says about orders into state of their books."""
+    """Turns what the plan says about orders into state of their books. `symbols` gives those that a halt's glob is tried on."""
 
-    def __init__(self, plan: FaultPlan) -> None:
+    def __init__(self, plan: FaultPlan, symbols: Callable[[], Iterable[str]] = tuple) -> None:
         self._plan = plan
+        self._symbols = symbols
 
     def on_order(self, account: Owner, order: Order) -> None:
         """`order`, a parent with its legs, has just been taken and has not met a price yet."""
@@ -59,7 +63,7 @@ class MachineFaults:
             stuck = self._plan.due((FaultKind.LEG_STUCK_HELD,), occasion)
             leg = None if stuck is None else _meant(account.book, order, stuck.leg or GroupRole.STOP_LOSS)
             if leg is not None:
-                account.book.stuck[leg.id] = None
+                account.book.stuck_legs[leg.id] = None
 
     def on_cancel(self, account: Owner, order: Order) -> None:
         """`order` is about to be cancelled."""
@@ -68,25 +72,33 @@ class MachineFaults:
         if fault is None:
             return
         stuck_id = order.parent_id or order.id
-        account.book.stuck[stuck_id] = None
+        account.book.stuck_cancels[stuck_id] = None
         if fault.seconds is not None:
             account.book.later(occasion.now + _delay(fault), Due.CANCEL, stuck_id)
 
     def release(self, accounts: Iterable[Owner]) -> None:
-        """Let go of every order and symbol that a fault holds: pending cancels are confirmed at the next moment, legs are watched
-        again."""
+        """Let go of every order and symbol that a fault holds: at the next moment pending cancels are confirmed, for their whole
+        groups, and legs that wait for nothing else go to the venue. Held stops are watched again."""
         for account in accounts:
-            book = account.book
-            for order_id in book.stuck:
-                if book.orders[order_id].status is Status.PENDING_CANCEL:
-                    book.later(account.exchange.now + MOMENT, Due.CANCEL, order_id)
-            book.stuck.clear()
+            book, at = account.book, account.exchange.now + MOMENT
+            for order_id in book.stuck_cancels:
+                if any(member.is_live for member in groups.family(book, book.orders[order_id])):
+                    book.later(at, Due.CANCEL, order_id)
+            for order_id in book.stuck_legs:
+                book.later(at, Due.ACCEPT, order_id)
+            book.stuck_cancels.clear()
+            book.stuck_legs.clear()
             book.halted = dict.fromkeys(sorted(account.exchange.halted))
 
     def halted(self, now: datetime) -> frozenset[str]:
         """Symbols that a fault keeps from trading at `now`."""
-        halts = self._plan.of(FaultKind.HALTED_SYMBOL)
-        return frozenset(entry.fault.when.symbol or "" for entry in halts if entry.fault.when.covers(now))
+        halts = [entry.fault.when for entry in self._plan.of(FaultKind.HALTED_SYMBOL) if entry.fault.when.covers(now)]
+        named = {when.symbol for when in halts if when.symbol is not None and not GLOB & set(when.symbol)}
+        if len(named) == len(halts):
+            return frozenset(named)
+        occasions = (Occasion(now, symbol=symbol) for symbol in self._symbols())
+        matched = (each.symbol for each in occasions if each.symbol and any(matches(when, each) for when in halts))
+        return frozenset(named.union(matched))
 
     def next_change(self, now: datetime) -> datetime | None:
         """The next instant after `now` at which a halt begins or ends."""

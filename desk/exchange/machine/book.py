@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 from uuid import UUID, uuid5
 
 from desk.exchange.machine.orders import CONTRACT_SHARES, ZERO, Event, LegFill, Order
@@ -93,9 +94,11 @@ MEASURED_LATENCY = Latency(
 @dataclass
 class Book:
     """State of one account's matching. `orders` holds every order ever taken, by id; `live` the ids of those not done, oldest
-    first. `unreleased` are cancelled orders whose shares are still reserved. `stuck` names orders that a fault keeps from
-    moving, `halted` symbols that do not trade, `forced_parts` how much of an order its first execution is. `do_not_exercise`
-    are options that their holder lets expire. Trailing stops have seen every price up to `trailed_to`.
+    first; `groups` the ids of orders that belong together, but for those that a replacement superseded. `unreleased` are
+    cancelled orders whose shares are still reserved. Faults: `stuck_cancels` are orders whose cancel the
+    venue does not answer, `stuck_legs` exits that stay held whatever happens, `halted` symbols that do not trade, `forced_parts`
+    how much of an order its first execution is. `do_not_exercise` are options that their holder lets expire. Trailing stops
+    have seen every price up to `trailed_to`.
 
     Ids are made from `seed` and the counters `minted` and `executions`, so the same commands give the same ids.
     """
@@ -114,7 +117,8 @@ class Book:
     holdings: dict[str, Holding] = field(default_factory=dict)
     timers: list[Timer] = field(default_factory=list)
     unreleased: dict[str, Order] = field(default_factory=dict)
-    stuck: dict[str, None] = field(default_factory=dict)
+    stuck_cancels: dict[str, None] = field(default_factory=dict)
+    stuck_legs: dict[str, None] = field(default_factory=dict)
     halted: dict[str, None] = field(default_factory=dict)
     forced_parts: dict[str, Decimal] = field(default_factory=dict)
     do_not_exercise: dict[str, None] = field(default_factory=dict)
@@ -123,15 +127,31 @@ class Book:
     executions: int = 0
     events: list[Event] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Ids of live orders by symbol, and what was worked out of them, follow from the rest and are no part of what is kept."""
+        self._live_of: dict[str, dict[str, None]] = {}
+        self.worked_out: dict[str, Any] = {}
+        for order_id in self.live:
+            self._live_of.setdefault(self.orders[order_id].symbol, {})[order_id] = None
+
     # reading
 
     def live_orders(self, symbol: str | None = None) -> list[Order]:
         """Orders not done, held and waiting ones included, oldest first; of one symbol when given."""
-        orders = (self.orders[order_id] for order_id in self.live)
-        return [order for order in orders if symbol is None or order.symbol == symbol]
+        ids = self.live if symbol is None else self._live_of.get(symbol, ())
+        return [self.orders[order_id] for order_id in ids]
+
+    def live_options(self) -> list[Order]:
+        """Orders for options that are not done, multi-leg ones and their legs included, oldest first."""
+        symbols = [symbol for symbol in self._live_of if not symbol or is_option(symbol)]
+        return sorted((order for symbol in symbols for order in self.live_orders(symbol)), key=lambda order: order.number)
+
+    def live_symbols(self) -> set[str]:
+        """Symbols with an order that is not done; a multi-leg order has those of its legs."""
+        return {symbol for symbol in self._live_of if symbol}
 
     def members(self, group_id: str | None) -> list[Order]:
-        """Orders of a group, superseded ones included, oldest first."""
+        """Orders of a group, oldest first; those that a replacement superseded have left it."""
         return [self.orders[order_id] for order_id in self.groups.get(group_id or "", ())]
 
     def member(self, order: Order, role: GroupRole) -> Order | None:
@@ -169,9 +189,25 @@ class Book:
         self.orders[order.id] = order
         if order.is_live:
             self.live.setdefault(order.id)
+            self._live_of.setdefault(order.symbol, {}).setdefault(order.id)
         else:
             self.live.pop(order.id, None)
+            self._leave_symbol(order)
+            self._leave_group(order)
         return order
+
+    def _leave_symbol(self, order: Order) -> None:
+        ids = self._live_of.get(order.symbol, {})
+        ids.pop(order.id, None)
+        if not ids:
+            self._live_of.pop(order.symbol, None)
+
+    def _leave_group(self, order: Order) -> None:
+        """A replacement takes the place of its order in the group; a target that its triggered stop replaced stays a member."""
+        successor = self.orders.get(order.replaced_by or "") if order.status is Status.REPLACED else None
+        members = self.groups.get(order.group_id or "", [])
+        if successor is not None and successor.group_role is order.group_role and order.id in members:
+            members.remove(order.id)
 
     def change(self, order: Order, at: datetime, **changes: object) -> Order:
         """The order with `changes`, stamped with the instant."""

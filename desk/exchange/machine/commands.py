@@ -37,6 +37,13 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmCancels:
+    """The venue answers every cancel that is on its way, and lets the shares of cancelled orders go; stuck ones stay stuck."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A moment and its prices. What is due by then happens, then orders meet the quotes.
 
@@ -55,4 +62,4 @@ class Tick:
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-Command = Submit | Cancel | Replace | Tick
+Command = Submit | Cancel | Replace | ConfirmCancels | Tick

@@ -3,6 +3,11 @@
 Orders: simple ones good till cancelled are adjusted, as FINRA Rule 5330 asks of brokers and Alpaca does
 (https://docs.alpaca.markets/docs/orders-at-alpaca); members of a bracket, OCO or OTO are sent as do not reduce and do not
 cancel, so they stay as they are (https://github.com/alpacahq/alpaca-py/issues/469).
+
+Options: when a share becomes n, the clearing house makes n contracts at an n-th of the strike of each one, and for every other
+ratio a contract on another number of shares ("Characteristics and Risks of Standardized Options", chapter II). Of the latter
+there are none here, and no market for a strike that is not listed: such a position is paid out at its last price, which neither
+makes nor loses money.
 """
 
 from __future__ import annotations
@@ -10,35 +15,52 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, ROUND_UP, Decimal
+from functools import partial
 
 from desk.data.calendars import NEW_YORK
 from desk.exchange.ledger import Ledger, Posting
 from desk.exchange.machine import groups
-from desk.exchange.machine.book import Book, Holding
+from desk.exchange.machine.book import Book, Holding, is_option, multiplier
+from desk.exchange.machine.execution import cancel_all, cancel_oversized
 from desk.exchange.machine.orders import ZERO, Order
 from desk.exchange.market.corporate import CorporateActions, Dividend, Split
-from desk.exchange.words import GroupRole, OrderClass, OrderType, Side, TimeInForce
+from desk.exchange.market.options.listing_dates import strike_after
+from desk.exchange.words import OrderClass, OrderType, Side, TimeInForce
+from options import occ
 
 CENT = Decimal("0.01")
 FINEST_QUANTITY = Decimal("0.000000001")
 DOLLAR = Decimal(1)
 WHOLE = Decimal(1)
 LastPrice = Callable[[str], Decimal]
+IsListed = Callable[[str], bool]
 PRICES = ("limit_price", "stop_price", "trail_price", "high_water_mark")
 
 
+def _always(symbol: str) -> bool:
+    return True
+
+
 def begin_day(
-    book: Book, ledger: Ledger, actions: CorporateActions, day: date, at: datetime, last_price: LastPrice | None = None
+    book: Book,
+    ledger: Ledger,
+    actions: CorporateActions,
+    day: date,
+    at: datetime,
+    last_price: LastPrice | None = None,
+    is_listed: IsListed = _always,
 ) -> None:
     """04:00 New York of a session, before its first trade: splits, then dividends of the day, then payments that are due.
 
     Actions with an ex-date since the last session count too. `last_price` gives the last trade of a symbol before the day, in
-    dollars a share; without it a fraction of a share is paid at its cost.
+    dollars a share and on the terms before it; without it a fraction of a share is paid at its cost. `is_listed` says whether an
+    option trades on the day.
     """
+    price_of = last_price or partial(_average_price, book)
     for action in actions.between(_last_day(ledger, day), day):
         if isinstance(action, Split):
-            price = last_price(action.symbol) if last_price is not None else _average_price(book, action.symbol)
-            ledger.pending += apply_split(book, action, price, at)
+            ledger.pending += apply_split(book, action, price_of(action.symbol), at)
+            ledger.pending += split_options(book, action, price_of, at, is_listed)
         else:
             owed = pay_dividend(book, action, at)
             ledger.pending += [] if owed is None else [owed]
@@ -66,7 +88,6 @@ def apply_split(book: Book, split: Split, last_price: Decimal, at: datetime) -> 
     `last_price` is the last trade before the split, dollars a share. A whole number of shares that a split would leave with a
     fraction loses it for cash at that price; a position that was fractional stays so.
     """
-    closing = Side.SELL if book.shares(split.symbol) > 0 else Side.BUY
     postings = _split_position(book, split, last_price)
     if split.is_forward:
         for order in _adjustable(book, split.symbol):
@@ -74,8 +95,69 @@ def apply_split(book: Book, split: Split, last_price: Decimal, at: datetime) -> 
     else:
         for order in _adjustable(book, split.symbol):
             groups.cancel(book, order, at)
-        _cancel_oversized(book, split.symbol, closing, at)
+    cancel_oversized(book, split.symbol, at)
     return postings
+
+
+def split_options(book: Book, split: Split, last_price: LastPrice, at: datetime, is_listed: IsListed = _always) -> list[Posting]:
+    """Put the options on a stock that splits on its new terms, or pay them out; their orders go, for they name the old ones.
+
+    Returns what to enter and to credit. `last_price` is that of an option before the split, dollars a share.
+    """
+    named = {order.symbol for order in book.live_orders()} | set(book.holdings)
+    postings: list[Posting] = []
+    for symbol in sorted(symbol for symbol in named if _is_on(symbol, split.symbol)):
+        cancel_all(book, symbol, at)
+        if symbol not in book.holdings:
+            continue
+        successor = _successor(symbol, split)
+        if successor is not None and is_listed(successor):
+            postings += _put_on_new_terms(book, split, symbol, successor)
+        else:
+            postings.append(_pay_out(book, split, symbol, last_price(symbol)))
+    return postings
+
+
+def _is_on(symbol: str, underlying: str) -> bool:
+    return is_option(symbol) and occ.parse(symbol).root == underlying
+
+
+def _successor(symbol: str, split: Split) -> str | None:
+    """The same option at its new strike; None when there is none."""
+    said = occ.parse(symbol)
+    strike = strike_after(said.strike, split)
+    return None if strike is None else occ.format(said.root, said.expiration, said.type, strike)
+
+
+def _put_on_new_terms(book: Book, split: Split, symbol: str, successor: str) -> list[Posting]:
+    """Nothing is in the way at the successor's strike: what was held there is lower by now, for strikes come in their order."""
+    held = book.holdings[symbol]
+    grown = held.quantity * split.new_rate / split.old_rate
+    book.hold(symbol, Holding(ZERO, ZERO))
+    book.hold(successor, Holding(grown, held.cost_usd))
+    if symbol in book.do_not_exercise:
+        del book.do_not_exercise[symbol]
+        book.do_not_exercise[successor] = None
+    return [_option_posting(split, symbol, -held.quantity), _option_posting(split, successor, grown)]
+
+
+def _pay_out(book: Book, split: Split, symbol: str, price: Decimal) -> Posting:
+    held = book.shares(symbol)
+    book.hold(symbol, Holding(ZERO, ZERO))
+    book.do_not_exercise.pop(symbol, None)
+    return _option_posting(split, symbol, -held, (held * price * multiplier(symbol)).quantize(CENT, ROUND_HALF_UP))
+
+
+def _option_posting(split: Split, symbol: str, quantity: Decimal, net_amount: Decimal = ZERO) -> Posting:
+    return Posting(
+        "OPCA",
+        split.ex_date,
+        net_amount,
+        symbol=symbol,
+        quantity=quantity,
+        description=f"{split.new_rate} for {split.old_rate} split of {split.symbol}",
+        group=f"option/{split.symbol}",
+    )
 
 
 def pay_dividend(book: Book, dividend: Dividend, at: datetime) -> Posting | None:
@@ -176,30 +258,3 @@ def _reduce(book: Book, order: Order, cash_usd: Decimal, at: datetime) -> None:
 def _lower(price: Decimal, cash_usd: Decimal) -> Decimal:
     left = price - cash_usd
     return left.quantize(CENT if left >= DOLLAR else Decimal("0.0001"), ROUND_FLOOR)
-
-
-def _cancel_oversized(book: Book, symbol: str, closing: Side, at: datetime) -> None:
-    """After a reverse split exits may ask for more shares than are left: the newest go until the others fit.
-
-    A group whose entry is half filled goes too, for its exits would ask for shares that the entry no longer brings.
-    """
-    room = abs(book.shares(symbol))
-    for order in book.live_orders(symbol):
-        order = book.orders[order.id]
-        if not order.is_live:
-            continue
-        if order.group_role is GroupRole.ENTRY:
-            fits = not order.filled_quantity
-        elif order.side is not closing or not order.armed or _is_second_leg(book, order):
-            continue
-        else:
-            fits = order.remaining <= room
-            room -= order.remaining if fits else ZERO
-        if not fits:
-            groups.cancel(book, order, at)
-
-
-def _is_second_leg(book: Book, order: Order) -> bool:
-    """Whether another exit of the group stands for the same shares already."""
-    target = book.member(order, GroupRole.TAKE_PROFIT) if order.group_id is not None else None
-    return target is not None and target.id != order.id

@@ -115,12 +115,19 @@ def _activate_legs(book: Book, entry: Order, at: datetime) -> list[Order]:
         leg = book.member(entry, role)
         if leg is None:
             continue
-        works_alone = (entry.order_class is OrderClass.OTO or role is GroupRole.TAKE_PROFIT) and leg.id not in book.stuck
-        leg = book.change(leg, at, armed=True, status=Status.NEW if works_alone else Status.HELD)
-        if leg.status is Status.NEW:
-            book.emit(EventKind.NEW, leg, at)
-        active.append(leg)
+        leg = book.change(leg, at, armed=True)
+        active.append(send_leg(book, leg, at) if leg.id not in book.stuck_legs else leg)
     return active
+
+
+def send_leg(book: Book, leg: Order, at: datetime) -> Order:
+    """An armed leg that is still held goes to the venue; a stop beside a take-profit stays held and is watched."""
+    works_there = leg.order_class is OrderClass.OTO or leg.group_role is GroupRole.TAKE_PROFIT
+    if leg.status is not Status.HELD or not leg.armed or not works_there:
+        return leg
+    leg = book.change(leg, at, status=Status.NEW)
+    book.emit(EventKind.NEW, leg, at)
+    return leg
 
 
 def _follow_take_profit(book: Book, target: Order, at: datetime) -> None:

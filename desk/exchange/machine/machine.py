@@ -11,9 +11,9 @@ from datetime import datetime
 
 from desk.exchange.machine import ageing, execution, requests
 from desk.exchange.machine.book import Book
-from desk.exchange.machine.commands import Cancel, Command, Replace, Submit, Tick
+from desk.exchange.machine.commands import Cancel, Command, ConfirmCancels, Replace, Submit, Tick
 from desk.exchange.machine.orders import UNIT_USD, Event, Order, Quote
-from desk.exchange.machine.triggers import trail_of
+from desk.exchange.machine.triggers import collar_of, trail_of
 from desk.exchange.words import WAITING, OrderType
 
 
@@ -26,6 +26,8 @@ def apply(book: Book, command: Command) -> list[Event]:
             requests.cancel(book, command)
         case Replace():
             requests.replace_order(book, command)
+        case ConfirmCancels():
+            requests.confirm_cancels(book, command.at)
         case Tick():
             _tick(book, command)
     return book.take_events()
@@ -48,19 +50,21 @@ def _take_queue(book: Book, tick: Tick) -> None:
 
 
 def _trail(book: Book, tick: Tick) -> None:
-    """Trailing stops take note of every trade since the last tick."""
+    """Trailing stops take note of every trade since the last tick; in a halted symbol there is none."""
     book.trailed_to = tick.at
     if not tick.is_regular:
         return
     for order in book.live_orders():
-        if order.type is OrderType.TRAILING_STOP and not order.elected and order.status not in WAITING:
+        waits = order.type is OrderType.TRAILING_STOP and not order.elected and order.status not in WAITING
+        if waits and order.symbol not in book.halted:
             _move_mark(book, order, tick.quotes.get(order.symbol), tick.ranges.get(order.symbol), tick.at)
 
 
 def _move_mark(book: Book, order: Order, quote: Quote | None, seen: tuple[int, int] | None, at: datetime) -> None:
     if quote is None or not quote.last:
         return
-    if order.high_water_mark is None:
+    is_first = order.high_water_mark is None
+    if is_first:
         order = book.change(order, at, high_water_mark=quote.last * UNIT_USD)
         seen = None  # what traded before it was there does not count
     trail = trail_of(order)
@@ -69,5 +73,8 @@ def _move_mark(book: Book, order: Order, quote: Quote | None, seen: tuple[int, i
     if seen is not None:
         mark = min(mark, seen[0]) if trail.rising else max(mark, seen[1])
     stop = trail.stop_of(mark) * UNIT_USD
-    if mark != trail.mark or order.stop_price != stop:
-        book.put(replace(order, high_water_mark=mark * UNIT_USD, stop_price=stop))
+    if mark == trail.mark and order.stop_price == stop:
+        return
+    order = replace(order, high_water_mark=mark * UNIT_USD, stop_price=stop)
+    # A buy was valued at what its first stop might be; a better mark later on only makes it cheaper than it was valued.
+    book.put(replace(order, collar_price=collar_of(order)) if is_first else order)

@@ -9,7 +9,8 @@ from decimal import Decimal
 from desk.exchange.machine import groups
 from desk.exchange.machine.book import Book, Due, Timer
 from desk.exchange.machine.commands import Cancel, Replace, Submit
-from desk.exchange.machine.orders import ZERO, Exit, Order
+from desk.exchange.machine.orders import UNIT_USD, ZERO, Amendment, Exit, Order
+from desk.exchange.machine.triggers import collar_of, trail_of
 from desk.exchange.words import (
     WAITING,
     AssetClass,
@@ -116,21 +117,19 @@ def _exit(book: Book, command: Submit, group_id: str, role: GroupRole, given: Ex
     ticket = command.ticket
     assert ticket.side is not None
     side = ticket.side if ticket.order_class is OrderClass.OCO else ticket.side.opposite
-    order = _blank(book, command, book.mint("order"), book.mint("client"))
-    return book.put(
-        replace(
-            order,
-            side=side,
-            type=_exit_type(given),
-            limit_price=given.limit_price,
-            stop_price=given.stop_price,
-            position_intent=PositionIntent.SELL_TO_CLOSE if side is Side.SELL else PositionIntent.BUY_TO_CLOSE,
-            collar_price=None,
-            group_id=group_id,
-            group_role=role,
-            armed=is_armed,
-        )
+    leg = replace(
+        _blank(book, command, book.mint("order"), book.mint("client")),
+        side=side,
+        type=_exit_type(given),
+        limit_price=given.limit_price,
+        stop_price=given.stop_price,
+        position_intent=PositionIntent.SELL_TO_CLOSE if side is Side.SELL else PositionIntent.BUY_TO_CLOSE,
+        collar_price=None,
+        group_id=group_id,
+        group_role=role,
+        armed=is_armed,
     )
+    return book.put(replace(leg, collar_price=collar_of(leg)))
 
 
 def _exit_type(given: Exit) -> OrderType:
@@ -147,12 +146,14 @@ def cancel(book: Book, command: Cancel) -> None:
     order = book.predecessor(order) or order
     if not order.is_live:  # it was done before its successor came to be, which will be rejected anyway
         return
-    if order.id in book.stuck or (book.latency.cancel and order.status not in WAITING):
-        _ask_cancel(book, order, at)
-        if order.id not in book.stuck:
-            book.later(at + book.latency.cancel, Due.CANCEL, order.id)
+    if any(member.is_live and member.id in book.stuck_cancels for member in groups.family(book, order)):
+        book.stuck_cancels[order.id] = None  # a group hangs as a whole
+    elif book.latency.cancel and order.status not in WAITING:
+        book.later(at + book.latency.cancel, Due.CANCEL, order.id)
+    else:
+        groups.cancel(book, order, at)
         return
-    groups.cancel(book, order, at)
+    _ask_cancel(book, order, at)
 
 
 def _ask_cancel(book: Book, order: Order, at: datetime) -> None:
@@ -165,12 +166,48 @@ def _ask_cancel(book: Book, order: Order, at: datetime) -> None:
             book.emit(EventKind.PENDING_CANCEL, pending, at)
 
 
+def confirm_cancels(book: Book, at: datetime) -> None:
+    """Do at once what the venue would do a little later with cancels: confirm them, and let the shares go."""
+    for due in (Due.CANCEL, Due.RELEASE):
+        for timer in [timer for timer in book.timers if timer.due is due and timer.order_id not in book.stuck_cancels]:
+            book.timers.remove(timer)
+            _run(book, replace(timer, at=at))
+
+
+def amended(old: Order, change: Amendment, keeps_mark: bool) -> Order:
+    """`old` with what a replacement changes, and with what follows from that: a trailing stop's stop, a buy's collar."""
+    order = replace(
+        old,
+        quantity=old.quantity if change.quantity is None else change.quantity,
+        limit_price=old.limit_price if change.limit_price is None else change.limit_price,
+        stop_price=old.stop_price if change.stop_price is None else change.stop_price,
+        time_in_force=change.time_in_force or old.time_in_force,
+    )
+    if change.trail is not None:
+        order = _trailing(order, change.trail, keeps_mark)
+    return replace(order, collar_price=collar_of(order))
+
+
+def _trailing(order: Order, distance: Decimal, keeps_mark: bool) -> Order:
+    """With another trail. Without a mark, kept or not yet made, the stop has to wait for one, and so has a buy's collar."""
+    by_dollars = order.trail_price is not None
+    order = replace(
+        order,
+        trail_price=distance if by_dollars else None,
+        trail_percent=None if by_dollars else distance,
+        high_water_mark=order.high_water_mark if keeps_mark else None,
+        stop_price=None,
+    )
+    trail = trail_of(order)
+    return order if trail is None else replace(order, stop_price=trail.stop_of(trail.mark) * UNIT_USD)
+
+
 def replace_order(book: Book, command: Replace) -> Order:
     """Make the successor; it takes the old order's place when the venue confirms."""
     old, change, at = book.orders[command.order_id], command.amendment, command.at
     new_id = book.mint("order")
     successor = replace(
-        old,
+        amended(old, change, book.switches.trailing_replace_keeps_mark),
         id=new_id,
         client_order_id=change.client_order_id or book.mint("client"),
         number=book.minted,
@@ -179,7 +216,6 @@ def replace_order(book: Book, command: Replace) -> Order:
         submitted_at=at,
         replaces=old.id,
         expires_at=command.expires_at,
-        **_changed(old, change, book.switches.trailing_replace_keeps_mark),  # type: ignore[arg-type]  # fields of Order
     )
     if not book.latency.replace or old.status is Status.HELD:  # a held leg is not at the venue, which need not confirm
         book.put(successor)
@@ -190,20 +226,6 @@ def replace_order(book: Book, command: Replace) -> Order:
     book.put(replace(successor, status=Status.PENDING_NEW))
     book.later(at + book.latency.replace, Due.REPLACE, new_id)
     return book.orders[new_id]
-
-
-def _changed(old: Order, change: object, keeps_mark: bool) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for name in ("quantity", "limit_price", "stop_price", "time_in_force"):
-        given = getattr(change, name)
-        values[name] = getattr(old, name) if given is None else given
-    trail: Decimal | None = getattr(change, "trail", None)
-    if trail is not None:
-        values["trail_price" if old.trail_price is not None else "trail_percent"] = trail
-        values["stop_price"] = None
-        if not keeps_mark:
-            values["high_water_mark"] = None
-    return values
 
 
 def _take_place(book: Book, old: Order, successor: Order, at: datetime) -> None:
@@ -220,6 +242,8 @@ def _take_place(book: Book, old: Order, successor: Order, at: datetime) -> None:
     }
     if successor.high_water_mark is not None:  # it went on moving while the venue was asked
         kept["high_water_mark"] = old.high_water_mark
+    if old.id in book.stuck_legs:
+        book.stuck_legs[successor.id] = None
     successor = book.change(successor, at, status=Status.HELD if not old.armed else status, **kept)
     if successor.status is not Status.HELD:
         book.emit(EventKind.NEW, successor, at)
@@ -246,6 +270,8 @@ def _run(book: Book, timer: Timer) -> None:
         case Due.ACCEPT:
             if order.status in WAITING:
                 accept(book, order, timer.at)
+            else:
+                groups.send_leg(book, _heir(book, order), timer.at)
         case Due.CANCEL:
             _confirm_cancel(book, order, timer.at)
         case Due.REPLACE:
@@ -257,11 +283,26 @@ def _run(book: Book, timer: Timer) -> None:
                 groups.reject(book, order, timer.at)
 
 
+def _heir(book: Book, order: Order) -> Order:
+    """Who has the place of `order` now. A stop that went to the venue for its take-profit is none: it has a place of its own."""
+    while order.status is Status.REPLACED:
+        heir = book.orders[order.replaced_by or ""]
+        if heir.group_role is not order.group_role:
+            break
+        order = heir
+    return order
+
+
 def _confirm_cancel(book: Book, order: Order, at: datetime) -> None:
-    if order.is_live:
-        groups.cancel(book, order, at)
-    elif order.status is not Status.CANCELED:
-        book.emit(EventKind.ORDER_CANCEL_REJECTED, order, at)
+    """The venue answers, and gives the answers with it that hung in the same group."""
+    stuck = [member for member in groups.family(book, order) if member.id in book.stuck_cancels and member.id != order.id]
+    for member in (order, *stuck):
+        book.stuck_cancels.pop(member.id, None)
+        heir = _heir(book, member)
+        if heir.is_live:
+            groups.cancel(book, heir, at)
+        elif heir.status is not Status.CANCELED:
+            book.emit(EventKind.ORDER_CANCEL_REJECTED, heir, at)
 
 
 def _confirm_replace(book: Book, successor: Order, at: datetime) -> None:

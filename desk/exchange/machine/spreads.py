@@ -7,7 +7,7 @@ from decimal import Decimal
 from desk.exchange.machine import execution, groups
 from desk.exchange.machine.book import Book
 from desk.exchange.machine.commands import Tick
-from desk.exchange.machine.orders import UNIT_USD, LegFill, Order, Quote
+from desk.exchange.machine.orders import CONTRACT_SHARES, UNIT_USD, LegFill, Order, Quote
 from desk.exchange.words import AT_VENUE, EventKind, Side, Status
 
 
@@ -33,7 +33,8 @@ def match(book: Book, parent: Order, tick: Tick) -> None:
     if net is None or (parent.limit_price is not None and net * UNIT_USD > parent.limit_price):
         return
     units = parent.remaining if tick.is_close else execution.part_now(book, parent)
-    if not all(leg.side and leg.ratio and execution.fits(book, leg.symbol, leg.side, units * leg.ratio) for leg in legs):
+    cost = net * UNIT_USD * units * CONTRACT_SHARES
+    if not all(execution.fits(book, leg, units * (leg.ratio or 0)) for leg in legs) or not execution.can_pay(book, cost):
         groups.reject(book, parent, tick.at)
         return
     _execute(book, parent, legs, units, net * UNIT_USD, tick)

@@ -11,10 +11,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from desk.domain.prices import tick_size
 from desk.exchange.machine.orders import UNIT_USD, Order, Quote
 from desk.exchange.words import OrderType, Side
 
 Prices = TypeVar("Prices", int, NDArray[np.int64])
+# Alpaca collars a buy without a limit by 4 % below 50 dollars and by 2.5 % from there up.
+COLLAR_FROM_USD = Decimal(50)
+COLLARS = (Decimal("1.04"), Decimal("1.025"))
 
 
 class Feed(StrEnum):
@@ -80,15 +84,29 @@ def trail_of(order: Order) -> Trail | None:
     return Trail(units_down(order.high_water_mark), order.side is Side.BUY, distance, fraction)
 
 
+def collar_above(price: Decimal) -> Decimal:
+    """The highest price that a buy without a limit may cost which starts at `price`, dollars a share on the tick grid."""
+    ceiling = price * COLLARS[price >= COLLAR_FROM_USD]
+    return ceiling.quantize(tick_size(ceiling))
+
+
+def collar_of(order: Order) -> Decimal | None:
+    """The collar that belongs to the order's prices: a buy stop's follows the stop, what has no stop keeps its own."""
+    if order.side is not Side.BUY or order.limit_price is not None:
+        return None
+    return order.collar_price if order.stop_price is None else collar_above(order.stop_price)
+
+
 def trigger_of(order: Order) -> Trigger | None:
     """The price that `order` waits for; None for what executes at any price, and for a trailing stop (see `trail_of`).
 
     Limits look at the far side of the quote, stops are elected by trades (https://docs.alpaca.markets/docs/orders-at-alpaca).
+    An elected buy stop is a limit order at its collar, an elected trailing stop a market order: its collar only values it.
     """
     if order.type.is_stop if order.type else False:
         if not order.elected:
             return _stop_trigger(order)
-        limit = order.limit_price if order.limit_price is not None else order.collar_price
+        limit = order.collar_price if order.type is OrderType.STOP else order.limit_price
         return None if limit is None else _limit_trigger(order, limit)
     if order.limit_price is not None:
         return _limit_trigger(order, order.limit_price)

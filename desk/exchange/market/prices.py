@@ -1,4 +1,8 @@
-"""Prices of a source at any virtual instant: last trade, quote, and the next time that a price crosses a level."""
+"""Prices of a source at any virtual instant: last trade, quote, and the next time that a price crosses a level.
+
+A source's prices are those of the day. From 04:00 New York of a split's ex-date positions and orders are on its new terms, and so
+is every price of an earlier day that is still the last one. Bars and ticks keep what was.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 from bisect import bisect_left
 from collections import OrderedDict
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,15 +21,17 @@ from desk.data.source import Source
 from desk.exchange.machine.book import is_option
 from desk.exchange.machine.orders import Quote
 from desk.exchange.machine.triggers import Trail, Trigger
+from desk.exchange.market.corporate import CorporateActions, Split
 from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray, TickBar, seed_of, spread_volume, tick_bar, walk
 from desk.exchange.market.session_path import NativeBars, SessionPath
-from desk.exchange.market.sessions import SessionTable, session_seconds
+from desk.exchange.market.sessions import EARLY_OPEN, SessionTable, new_york, session_seconds
 
 PATHS_KEPT = 4096
 CROSSINGS_KEPT = 20_000
 # Legs of a multi-leg order: symbol and signed ratio.
 SpreadParts = tuple[tuple[str, int], ...]
 POINTS_OF_A_BAR = 4
+AS_IT_WAS = Fraction(1)
 
 
 class DailyTable:
@@ -49,22 +56,58 @@ class DailyTable:
         return self.bars[row - 1] if row else None
 
 
+class Splits:
+    """What became of a share: the splits of each stock, in order of their ex-dates."""
+
+    def __init__(self, actions: CorporateActions | None = None) -> None:
+        self._of: dict[str, list[Split]] = {}
+        for action in () if actions is None else actions.actions:
+            if isinstance(action, Split):
+                self._of.setdefault(action.symbol, []).append(action)
+
+    def between(self, symbol: str, after: date, until: date) -> tuple[Split, ...]:
+        """Splits of a stock with an ex-date after `after`, up to and on `until`."""
+        return tuple(split for split in self._of.get(symbol, ()) if after < split.ex_date <= until)
+
+    def ratio(self, symbol: str, after: date, until: date) -> Fraction:
+        """How many shares on `until` one share on `after` has become: 2 after a split of two for one."""
+        return math.prod((shares_of_one(split) for split in self.between(symbol, after, until)), start=AS_IT_WAS)
+
+
+def shares_of_one(split: Split) -> Fraction:
+    return Fraction(split.new_rate) / Fraction(split.old_rate)
+
+
+def split_quote(quote: Quote, ratio: Fraction) -> Quote:
+    """A quote of what one became `ratio` of. Bid and ask stay on whole cents, the last trade is worth what it was."""
+    bid, ask = math.floor(quote.bid / ratio / UNITS_PER_CENT), math.ceil(quote.ask / ratio / UNITS_PER_CENT)
+    return Quote(bid * UNITS_PER_CENT, ask * UNITS_PER_CENT, _split_price(quote.last, ratio))
+
+
+def _split_price(units: int, ratio: Fraction) -> int:
+    """A price of a share that became `ratio` shares; what had one keeps one."""
+    return units if ratio == AS_IT_WAS else max(min(units, 1), round(units / ratio))
+
+
 class Board(Protocol):
     """Where options come from (`desk.exchange.market.options`)."""
 
     def contract(self, symbol: str, today: date) -> Any: ...
 
+    def before_split(self, contract: Any, ratio: Fraction) -> Any: ...
+
     def path(self, contract: Any, session: Session, underlying_path: SessionPath) -> SessionPath | None: ...
 
 
 class Market:
-    """Everything that can be asked about prices; the answers depend on source, seed, spread and instant only."""
+    """Everything that can be asked about prices; the answers depend on source, splits, seed, spread and instant only."""
 
     def __init__(self, source: Source, sessions: SessionTable, seed: int, spread_bps: float) -> None:
         self.source = source
         self.sessions = sessions
         self.seed = seed
         self.spread_bps = spread_bps
+        self.splits = Splits()  # set by who knows of corporate actions, as the board is
         self.board: Board | None = None  # set by who makes the options, which are priced from these prices
         self._tables: dict[str, DailyTable] = {}
         # By symbol, day and trigger: after which second the next crossing was looked for, and when it is.
@@ -115,25 +158,36 @@ class Market:
         return self.last_close(symbol, now)
 
     def last_close(self, symbol: str, now: datetime) -> int | None:
-        """Close of the last completed session in units, as known at `now`."""
+        """Close of the last completed session in units, as known at `now` and on the terms of `now`."""
         session = self.sessions.current(now)
         if is_option(symbol):
-            quote = self._final_quote(symbol, self.sessions.before(session))
+            quote = self._final_quote(symbol, self.sessions.before(session), now)
             return None if quote is None else quote.last
+        return self._close_before(symbol, None if session is None else session.day, now)
+
+    def previous_close(self, symbol: str, now: datetime) -> int | None:
+        """Close in units of the last session before New York's date at `now`, which today's change is measured from; on the terms
+        of `now`."""
+        today = now.astimezone(NEW_YORK).date()
+        if is_option(symbol):
+            quote = self._final_quote(symbol, self.sessions.last_before(today), now)
+            return None if quote is None else quote.last
+        return self._close_before(symbol, today, now)
+
+    def _close_before(self, symbol: str, day: date | None, now: datetime) -> int | None:
+        """Close of a stock's last bar before `day`, of its very last one without a day."""
         if not self.has(symbol):
             return None
         table = self.daily(symbol)
-        bar = table.before(session.day) if session is not None else (table.bars[-1] if table.bars else None)
-        return None if bar is None else bar.close
+        row = (len(table.days) if day is None else table.first_row(day)) - 1
+        return None if row < 0 else _split_price(table.bars[row].close, self.splits_since(symbol, table.days[row], now))
 
-    def previous_close(self, symbol: str, now: datetime) -> int | None:
-        """Close in units of the last session before New York's date at `now`, which today's change is measured from."""
-        today = now.astimezone(NEW_YORK).date()
-        if is_option(symbol):
-            quote = self._final_quote(symbol, self.sessions.last_before(today))
-            return None if quote is None else quote.last
-        bar = self.daily(symbol).before(today) if self.has(symbol) else None
-        return None if bar is None else bar.close
+    def splits_since(self, symbol: str, day: date, now: datetime) -> Fraction:
+        """How many shares at `now` one share on `day` has become: a split takes effect at 04:00 of a session."""
+        session = self.sessions.last_before(now.astimezone(NEW_YORK).date() + timedelta(days=1))
+        if session is not None and now < new_york(session.day, EARLY_OPEN):
+            session = self.sessions.last_before(session.day)
+        return AS_IT_WAS if session is None else self.splits.ratio(symbol, day, session.day)
 
     def quote(self, symbol: str, now: datetime) -> Quote | None:
         """Bid, ask and last at `now`; outside sessions around the last close. The closing instant quotes the close."""
@@ -143,16 +197,27 @@ class Market:
             assert path is not None
             return path.quote((now - session.opens_at).total_seconds())
         if is_option(symbol):
-            return self._final_quote(symbol, self.sessions.before(self.sessions.current(now)))
+            return self._final_quote(symbol, self.sessions.before(self.sessions.current(now)), now)
         last = self.last_close(symbol, now)
         if last is None:
             return None
         bid, ask = self._around(np.array([last]))
         return Quote(int(bid[0]), int(ask[0]), last)
 
-    def _final_quote(self, symbol: str, session: Session | None) -> Quote | None:
-        path = None if session is None else self.path(symbol, session)
-        return None if path is None else path.quote(float(path.seconds[-1]))
+    def _final_quote(self, symbol: str, session: Session | None, now: datetime) -> Quote | None:
+        """An option's quote at the end of `session`, on the terms of `now`."""
+        if session is None:
+            return None
+        contract = self.contract(symbol, now)
+        ratio = AS_IT_WAS if contract is None else self.splits_since(contract.underlying, session.day, now)
+        path = self.path(symbol, session) if ratio == AS_IT_WAS else self._path_before_split(contract, ratio, session)
+        return None if path is None else split_quote(path.quote(float(path.seconds[-1])), ratio)
+
+    def _path_before_split(self, contract: Any, ratio: Fraction, session: Session) -> SessionPath | None:
+        """The path of the contract that this one was in `session`, before a split; None when there was none."""
+        underlying = self.path(contract.underlying, session)
+        was = None if self.board is None else self.board.before_split(contract, ratio)
+        return None if self.board is None or was is None or underlying is None else self.board.path(was, session, underlying)
 
     def spread_crossing(self, parts: SpreadParts, session: Session, limit: int, after: datetime) -> datetime | None:
         """First instant in `session` strictly after `after` at which a multi-leg order's net price is `limit` units or less.
@@ -215,10 +280,10 @@ class Market:
         return bar.high >= trigger.units if trigger.rising else bar.low <= trigger.units
 
     def _around(self, price: IntArray) -> tuple[IntArray, IntArray]:
-        """Bid and ask around prices, on the tick grid, a tick apart at least."""
+        """Bid and ask around prices, on the tick grid, a tick apart at least; a split can leave a price between two ticks."""
         tick = np.where(price >= UNITS_PER_DOLLAR, UNITS_PER_CENT, 1)
         steps = np.maximum(1, np.rint(price * (self.spread_bps / 10_000) / tick).astype(np.int64))
-        bid = np.maximum(tick, price - steps // 2 * tick)
+        bid = np.maximum(tick, price // tick * tick - steps // 2 * tick)
         return bid, bid + steps * tick
 
     def _stock_path(self, symbol: str, session: Session) -> SessionPath | None:

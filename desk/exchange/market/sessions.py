@@ -56,17 +56,23 @@ class SessionTable:
     def days(self) -> list[date]:
         return [session.day for session in self.sessions[: self.traded]]
 
-    def at(self, now: datetime) -> Session | None:
-        """The session with data that is open at `now`, its closing instant included, else None."""
+    def open_at(self, now: datetime) -> Session | None:
+        """The session with data that is open at `now`, else None; closed from its closing instant on, as Alpaca's clock says."""
+        session = self.open_or_closing_at(now)
+        return session if session is not None and now < session.closes_at else None
+
+    def open_or_closing_at(self, now: datetime) -> Session | None:
+        """The session with data that is open at `now` or closes just then, else None: its prices are those of the instant."""
         place = bisect_right(self._opens, now) - 1
         if 0 <= place < self.traded and now <= self.sessions[place].closes_at:
             return self.sessions[place]
         return None
 
+    at = open_or_closing_at
+
     def is_open(self, now: datetime) -> bool:
-        """Whether orders execute at once at `now`; false from the closing instant on, as Alpaca's clock says."""
-        session = self.at(now)
-        return session is not None and now < session.closes_at
+        """Whether orders execute at once at `now`."""
+        return self.open_at(now) is not None
 
     def phase(self, now: datetime) -> Phase:
         """PRE from 04:00, REGULAR from the open, AFTER from the closing instant until 20:00 New York."""

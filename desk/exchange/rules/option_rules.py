@@ -7,11 +7,8 @@ What they do not settle is decided here for the side that is safer to test on, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Protocol
 from uuid import uuid5
 
 from desk.exchange.machine.book import NAMESPACE, Book
@@ -21,7 +18,8 @@ from desk.exchange.rules.expiring import entry_is_shut, has_expired
 from desk.exchange.rules.order_costs import Contracts
 from desk.exchange.rules.rejections import Rejection, forbidden, insufficient_shares, plain, unprocessable
 from desk.exchange.rules.reservations import available, reserved
-from desk.exchange.rules.spread_margin import locked_shares, positions_by_root, uncovered_contracts
+from desk.exchange.rules.situation import Situation
+from desk.exchange.rules.spread_margin import locked_shares, open_contracts, positions_by_root, uncovered_contracts
 from desk.exchange.words import AssetClass, OrderClass, OrderType, PositionIntent, Side, TimeInForce
 from options.occ import OptionType
 
@@ -33,47 +31,6 @@ LONG_LEVEL, SPREAD_LEVEL = 2, 3
 NOT_LONG = "account not eligible to trade long option contracts"
 NOT_SPREADS = "account not eligible to trade spreads or uncovered contracts"
 NOT_UNCOVERED = "account not eligible to trade uncovered option contracts"
-
-
-class Terms(Protocol):
-    """What the rules read of a listed contract."""
-
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def underlying(self) -> str: ...
-    @property
-    def expiration(self) -> date: ...
-    @property
-    def type(self) -> OptionType: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ContractInfo:
-    """An option contract as far as orders are concerned; strike in dollars, `status` "active" or "inactive"."""
-
-    symbol: str
-    underlying: str
-    expiration: date
-    type: OptionType
-    strike: Decimal
-    tradable: bool = True
-    status: str = "active"
-
-
-class Situation(Protocol):
-    """What an option order is judged by. `contracts` are the listed ones that it names; `options_level` is the one in force."""
-
-    @property
-    def book(self) -> Book: ...
-    @property
-    def now(self) -> datetime: ...
-    @property
-    def phase(self) -> Phase: ...
-    @property
-    def options_level(self) -> int: ...
-    @property
-    def contracts(self) -> Mapping[str, Terms]: ...
 
 
 Rule = Callable[[Ticket, Situation], Rejection | None]
@@ -129,10 +86,7 @@ def _contract(symbol: str, situation: Situation, missing: str) -> Rejection | No
         return unprocessable(missing)
     if has_expired(contract.expiration, situation.now):
         return unprocessable(f'contract "{symbol}" is expired')
-    # A market's own contracts are all active and tradable until they expire, and say nothing of it.
-    if getattr(contract, "status", "active") != "active":
-        return unprocessable(f'contract "{symbol}" is not active')
-    return None if getattr(contract, "tradable", True) else unprocessable(f'contract "{symbol}" is not tradable')
+    return None
 
 
 def _intent(book: Book, symbol: str, side: Side, specified: PositionIntent | None) -> Rejection | None:
@@ -155,22 +109,20 @@ def _late_entry(symbol: str, opens: bool, situation: Situation) -> Rejection | N
     return None
 
 
-def _uncovered(situation: Situation, legs: Contracts, is_call: bool) -> tuple[Decimal, Decimal]:
-    """Sold contracts of a kind that nothing bought covers, before and after `legs`, all of one underlying."""
+def _leaves_uncovered(situation: Situation, legs: Contracts, is_call: bool) -> bool:
+    """Whether more sold contracts of a kind lose their cover with `legs`, all of one underlying, whichever orders execute."""
     book = situation.book
     held = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
-    roots = positions_by_root(dict.fromkeys(legs, ZERO))
     stock = max(ZERO, *(available(book, situation.contracts[symbol].underlying) for symbol in legs))
-    before, after = (positions_by_root(quantities) for quantities in (held, _sum(held, legs)))
-    counts = (
-        sum((uncovered_contracts(group.get(root, ()), is_call=is_call, shares=stock) for root in roots), ZERO)
-        for group in (before, after)
-    )
-    return next(counts), next(counts)
-
-
-def _sum(held: Contracts, legs: Contracts) -> dict[str, Decimal]:
-    return {symbol: held.get(symbol, ZERO) + legs.get(symbol, ZERO) for symbol in {**held, **legs}}
+    groups, *orders = (positions_by_root(each) for each in (held, *open_contracts(book), legs))
+    for root in orders[-1]:
+        asked = [order.get(root, []) for order in orders]
+        before, after = (
+            uncovered_contracts(groups.get(root, ()), is_call=is_call, shares=stock, asked=each) for each in (asked[:-1], asked)
+        )
+        if after > before:
+            return True
+    return False
 
 
 # single-leg orders
@@ -204,30 +156,31 @@ def _single_cover(ticket: Ticket, situation: Situation) -> Rejection | None:
     book, level = situation.book, situation.options_level
     intent = inferred_intent(book, ticket.symbol, ticket.side)
     if not intent.opens:
-        return _closable(book, ticket.symbol, ticket.quantity) or _leaves_uncovered(ticket, situation)
+        return _closable(book, ticket.symbol, ticket.quantity) or _bares(ticket, situation)
     if intent is PositionIntent.BUY_TO_OPEN:
         return None if level >= LONG_LEVEL else forbidden(NOT_LONG)
     return _call_cover(ticket, situation) if situation.contracts[ticket.symbol].type == "call" else None
 
 
-def _leaves_uncovered(ticket: Ticket, situation: Situation) -> Rejection | None:
+def _bares(ticket: Ticket, situation: Situation) -> Rejection | None:
     """Selling the bought leg of a spread would leave the sold one bare, even if cash could cover it."""
     if ticket.side is not Side.SELL:
         return None
     is_call = situation.contracts[ticket.symbol].type == "call"
-    before, after = _uncovered(situation, {ticket.symbol: -(ticket.quantity or ZERO)}, is_call)
-    return forbidden(NOT_UNCOVERED) if after > before else None
+    legs = {ticket.symbol: -(ticket.quantity or ZERO)}
+    return forbidden(NOT_UNCOVERED) if _leaves_uncovered(situation, legs, is_call) else None
 
 
 def _call_cover(ticket: Ticket, situation: Situation) -> Rejection | None:
     """A sold call needs a hundred free shares each; at level 3 a bought call that lives as long will do."""
     assert ticket.quantity is not None
     book, underlying = situation.book, situation.contracts[ticket.symbol].underlying
-    held, locked = available(book, underlying), locked_shares(book, underlying)
+    may_spread = situation.options_level >= SPREAD_LEVEL
+    held, locked = available(book, underlying), locked_shares(book, underlying, calls_cover=may_spread)
     required, free = ticket.quantity * CONTRACT_SHARES, max(ZERO, held - locked)
     if required <= free:
         return None
-    if situation.options_level >= SPREAD_LEVEL:
+    if may_spread:
         together = locked_shares(book, underlying, {ticket.symbol: -ticket.quantity})
         if together <= max(held, locked):
             return None
@@ -306,13 +259,10 @@ def _by_kind(ticket: Ticket, situation: Situation, opens: bool) -> dict[tuple[Op
 def _spread_cover(ticket: Ticket, situation: Situation) -> Rejection | None:
     """Sold legs are covered inside the order; when it closes something too, by what is held as well."""
     opens_only = all(leg.position_intent.opens for leg in ticket.legs)
+    legs = {leg.symbol: leg.side.sign * leg.ratio * (ticket.quantity or ZERO) for leg in ticket.legs}
     for is_call in (True, False):
-        if opens_only:
-            before, after = ZERO, _uncovered_inside(ticket.legs, is_call)
-        else:
-            legs = {leg.symbol: leg.side.sign * leg.ratio * (ticket.quantity or ZERO) for leg in ticket.legs}
-            before, after = _uncovered(situation, legs, is_call)
-        if after > before:
+        is_bare = _uncovered_inside(ticket.legs, is_call) > 0 if opens_only else _leaves_uncovered(situation, legs, is_call)
+        if is_bare:
             return forbidden(NOT_UNCOVERED)
     return None
 

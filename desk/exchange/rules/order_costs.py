@@ -14,8 +14,15 @@ from decimal import ROUND_CEILING, Decimal
 from desk.exchange.machine.book import Book, is_option
 from desk.exchange.machine.orders import CONTRACT_SHARES, UNIT_USD, ZERO, Order, Quote, Ticket
 from desk.exchange.rules.reservations import available
-from desk.exchange.rules.spread_margin import positions_by_root, spread_margin
-from desk.exchange.words import OrderClass, Side, Status
+from desk.exchange.rules.spread_margin import (
+    contracts_asked,
+    open_contracts,
+    positions_by_root,
+    spread_margin,
+    standing_orders,
+    units_left,
+)
+from desk.exchange.words import OrderClass, Side
 
 CENT = Decimal("0.01")
 ABOVE_ASK = Decimal("1.03")
@@ -50,16 +57,30 @@ def option_ticket_cost(ticket: Ticket, book: Book, quotes: Mapping[str, Quote]) 
     else:
         legs = {ticket.symbol: _sign(ticket.side) * quantity}
     dollars = {symbol: _far_side(quotes.get(symbol), count) for symbol, count in legs.items()}
-    return cost_basis(book, legs, _net_price(ticket, legs, dollars, quantity))
+    held = _quantities(book)
+    for contracts in open_contracts(book):
+        held = _taken(held, contracts)
+    return cost_basis(held, legs, _net_price(ticket, legs, dollars, quantity))
 
 
-def cost_basis(book: Book, legs: Contracts, net_usd: Decimal) -> Decimal:
+def cost_basis(held: Contracts, legs: Contracts, net_usd: Decimal) -> Decimal:
     """Margin that `legs` (signed contracts by symbol) add to what is held, and the net price of all of them."""
-    held = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
-    after = dict(held)
-    for symbol, count in legs.items():
-        after[symbol] = after.get(symbol, ZERO) + count
-    return _cents(_margin(after, legs) - _margin(held, legs) + net_usd)
+    return _cents(_margin(_sum(held, legs), legs) - _margin(held, legs) + net_usd)
+
+
+def _quantities(book: Book) -> Contracts:
+    return {symbol: holding.quantity for symbol, holding in book.holdings.items()}
+
+
+def _sum(held: Contracts, legs: Contracts) -> Contracts:
+    return {**held, **{symbol: held.get(symbol, ZERO) + count for symbol, count in legs.items()}}
+
+
+def _taken(held: Contracts, contracts: Contracts) -> Contracts:
+    """What a new order finds when an open one asks for `contracts`: cover that this one takes is gone, and cover that it brings
+    is not there before it executes."""
+    takes = any(spread_margin(positions).required_usd for positions in positions_by_root(contracts).values())
+    return _sum(held, contracts) if takes else held
 
 
 def _margin(quantities: Contracts, touched: Iterable[str]) -> Decimal:
@@ -71,53 +92,80 @@ def _margin(quantities: Contracts, touched: Iterable[str]) -> Decimal:
 
 
 def reserves(book: Book, prices: Prices) -> Reserves:
-    """What all open orders reserve. An order and the one that is about to replace it reserve the larger of the two, once."""
-    stocks = _Openings(book, prices)
-    by_order: dict[str, tuple[Decimal, bool]] = {}
-    for order in book.live_orders():
-        if order.is_exit_leg or order.parent_id is not None:
-            continue
-        about_options = order.is_spread or is_option(order.symbol)
-        cost = max(ZERO, _open_option_cost(book, order, prices)) if about_options else stocks.cost(order)
-        first = order.replaces if order.replaces in by_order and _awaits(book, order.replaces) else order.id
-        by_order[first] = (max(cost, by_order.get(first, (ZERO, False))[0]), about_options)
-    of_options = sum((cost for cost, about_options in by_order.values() if about_options), ZERO)
-    return Reserves(sum((cost for cost, _ in by_order.values()), ZERO) - of_options, of_options)
+    """What all open orders reserve, the oldest first: what one takes of a position or of its cover, the next one does not find.
+
+    An order and the one that is about to replace it reserve the larger of the two, once.
+    """
+    stocks = (symbol for symbol in book.live_symbols() if not is_option(symbol))
+    return Reserves(
+        sum((_stock_reserve(book, symbol, prices.get(symbol, ZERO)) for symbol in stocks), ZERO), _option_reserve(book, prices)
+    )
 
 
-def _awaits(book: Book, order_id: str | None) -> bool:
-    return book.orders[order_id or ""].status is Status.PENDING_REPLACE
+@dataclass(slots=True)
+class _Walk:
+    """Open orders for a stock as they were walked last time, from a position at a price; after each of them what was left of the
+    position to close, and the dollars so far."""
+
+    start: tuple[Decimal, Decimal]
+    orders: list[Order]
+    states: list[tuple[Decimal, Decimal]]
+
+    def cut(self, orders: list[Order]) -> None:
+        """Forget what follows the first of `orders` that is another than last time: orders are values, a changed one is new."""
+        pairs = enumerate(zip(self.orders, orders, strict=False))
+        same = next((place for place, (old, new) in pairs if old is not new), min(len(self.orders), len(orders)))
+        del self.states[same:]
+        self.orders = orders
 
 
-class _Openings:
-    """Goes through open stock orders, oldest first, and takes what closes a position off what they cost."""
-
-    def __init__(self, book: Book, prices: Prices) -> None:
-        self._left = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
-        self._prices = prices
-
-    def cost(self, order: Order) -> Decimal:
-        if order.notional is not None:
-            return max(ZERO, order.notional - order.filled_usd) if order.side is Side.BUY else ZERO
-        sign, held = _sign(order.side), self._left.get(order.symbol, ZERO)
-        closing = min(order.remaining, abs(held)) if held * sign < 0 else ZERO
-        if closing:
-            self._left[order.symbol] = held + sign * closing
-        return (order.remaining - closing) * self._price(order)
-
-    def _price(self, order: Order) -> Decimal:
-        if order.side is Side.BUY:
-            return order.reserve_price
-        return max(order.reserve_price, self._prices.get(order.symbol, ZERO) * ABOVE_ASK)
+def _stock_reserve(book: Book, symbol: str, price: Decimal) -> Decimal:
+    """Dollars that open orders for a stock at `price` keep. What closes costs nothing, as long as there is something to close."""
+    orders, start = book.live_orders(symbol), (book.shares(symbol), price)
+    walk: _Walk | None = book.worked_out.get(symbol)
+    if walk is None or walk.start != start:
+        walk = book.worked_out[symbol] = _Walk(start, [], [])
+    walk.cut(orders)
+    # The order that another asks to replace changes with it, so both are walked anew, or neither.
+    fresh = orders[len(walk.states) :]
+    standing = {each[0].id: each for each in standing_orders(book, fresh)}
+    held, total = walk.states[-1] if walk.states else (start[0], ZERO)
+    for order in fresh:
+        if order.id in standing:
+            held, cost = _stock_step(held, price, *standing[order.id])
+            total += cost
+        walk.states.append((held, total))
+    return total
 
 
-def _open_option_cost(book: Book, order: Order, prices: Prices) -> Decimal:
-    if order.is_spread:
-        legs = {leg.symbol: _sign(leg.side) * (leg.ratio or 0) * order.remaining for leg in book.legs(order.id)}
-    else:
-        legs = {order.symbol: _sign(order.side) * order.remaining}
+def _stock_step(held: Decimal, price: Decimal, order: Order, *asking: Order) -> tuple[Decimal, Decimal]:
+    """(what the order leaves of a position to close, dollars that it keeps)."""
+    if order.notional is not None:
+        return held, max(ZERO, order.notional - order.filled_usd) if order.side is Side.BUY else ZERO
+    units, sign = units_left(order, *asking), _sign(order.side)
+    closing = min(units, abs(held)) if held * sign < 0 else ZERO
+    opening = (units - closing) * max(_opening_price(each, price) for each in (order, *asking))
+    return held + sign * closing, opening
+
+
+def _opening_price(order: Order, price: Decimal) -> Decimal:
+    return order.reserve_price if order.side is Side.BUY else max(order.reserve_price, price * ABOVE_ASK)
+
+
+def _option_reserve(book: Book, prices: Prices) -> Decimal:
+    """Cost basis of each open option order, never below zero: a credit is there when it has come."""
+    held, total = _quantities(book), ZERO
+    for order, *asking in standing_orders(book, book.live_options()):
+        total += max(ZERO, *(_option_cost(book, held, each, order.filled_quantity, prices) for each in (order, *asking)))
+        held = _taken(held, contracts_asked(book, order, units_left(order, *asking)))
+    return total
+
+
+def _option_cost(book: Book, held: Contracts, order: Order, filled: Decimal, prices: Prices) -> Decimal:
+    units = (order.quantity or ZERO) - filled
+    legs = contracts_asked(book, order, units)
     dollars = {symbol: prices.get(symbol, ZERO) for symbol in legs}
-    return cost_basis(book, legs, _net_price(order, legs, dollars, order.remaining))
+    return cost_basis(held, legs, _net_price(order, legs, dollars, units))
 
 
 def _net_price(asked: Ticket | Order, legs: Contracts, dollars: Prices, units: Decimal) -> Decimal:

@@ -150,7 +150,7 @@ def power_of(
 def power_of_account(account: Account) -> Power:
     """The account's figures now, at last trades."""
     book, market = account.book, account.exchange.market
-    symbols = {*book.holdings, *(order.symbol for order in book.live_orders() if order.symbol)}
+    symbols = {*book.holdings, *book.live_symbols()}
     prices = {symbol: account.last(symbol) for symbol in symbols}
     power = power_of(book, prices, account.config.multiplier, account.settings.max_margin_multiplier, leverages(market, symbols))
     if not account.exchange.config.switches.legacy_pdt or power.equity >= PATTERN_FREE_FROM_USD:

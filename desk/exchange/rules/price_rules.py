@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from desk.domain.prices import tick_size
 from desk.exchange.machine.orders import UNIT_USD, Quote, Ticket
+from desk.exchange.machine.triggers import collar_above
 from desk.exchange.market.sessions import Phase
 from desk.exchange.rules.fields import CENT
 from desk.exchange.rules.rejections import Rejection, base_price, unprocessable
@@ -18,21 +18,19 @@ from desk.exchange.rules.shape import GROUPS, HAS_LIMIT
 from desk.exchange.rules.situation import Situation
 from desk.exchange.words import OrderClass, OrderType, Side
 
-# Alpaca collars a buy without a limit by 4 % below 50 dollars and by 2.5 % from there up.
-COLLAR_FROM_USD = Decimal(50)
-COLLARS = (Decimal("1.04"), Decimal("1.025"))
 FAR = Decimal("0.5")
 
 
 def collared(ticket: Ticket, situation: Situation) -> Ticket:
-    """The ticket with the price a share at which a buy without a limit is valued."""
+    """The ticket with the price a share at which a buy without a limit, or a sale by dollars, is valued."""
+    if ticket.notional is not None and ticket.side is Side.SELL:
+        return replace(ticket, collar_price=situation.last(ticket.symbol))
     if ticket.side is not Side.BUY or ticket.limit_price is not None:
         return ticket
     price = _trigger(ticket, situation)
     if price is None:
         return ticket
-    ceiling = price * COLLARS[price >= COLLAR_FROM_USD]
-    return replace(ticket, collar_price=ceiling.quantize(tick_size(ceiling)))
+    return replace(ticket, collar_price=collar_above(price))
 
 
 def reference_price(quote: Quote, side: Side, phase: Phase) -> Decimal:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from desk.exchange.machine.book import Book
 from desk.exchange.machine.orders import Amendment, Order, Ticket
+from desk.exchange.machine.requests import amended
 from desk.exchange.rules import option_rules
 from desk.exchange.rules.fields import Body, Refusal, amount, client_id, number, option_price, optional_word, price
 from desk.exchange.rules.position_rules import share_objection, short_objection
@@ -46,13 +47,16 @@ def replace_objection(order: Order, change: Amendment, situation: Situation) -> 
 
 
 def cancel_objection(order: Order) -> Rejection | None:
-    """Why an order is not cancelled, or None. A multi-leg order goes as a whole."""
+    """Why an order is not cancelled, or None. A multi-leg order goes as a whole, and one that is being replaced not at all, under
+    its own id or its successor's."""
     if order.parent_id is not None:
         return unprocessable(f"leg order is already in {order.status} state")
     if not order.is_live:
         return unprocessable(f'order is already in "{order.status}" state')
     if order.status in (Status.PENDING_CANCEL, Status.PENDING_REPLACE):
         return unprocessable(f"order {order.status.replace('_', ' ')}")
+    if order.replaces is not None and order.status is Status.PENDING_NEW:
+        return unprocessable("order pending replace")
     return None
 
 
@@ -61,29 +65,25 @@ def without(book: Book, order: Order) -> Book:
     return replace(book, live={each: None for each in book.live if each != order.id})
 
 
-def successor(order: Order, change: Amendment, situation: Situation) -> Ticket:
-    """What is left to execute after the change, as if it were a new order."""
-    trail = order.trail_price if order.trail_price is not None else order.trail_percent
-    trail = trail if change.trail is None else change.trail
-    quantity = change.quantity if change.quantity is not None else order.quantity
+def rest_of(order: Order) -> Ticket:
+    """What is left to execute of `order`, as if it were asked for now."""
     assert order.type is not None, "a leg of a multi-leg order is not replaced"
-    ticket = Ticket(
+    return Ticket(
         symbol=order.symbol,
         side=order.side,
         type=order.type,
         order_class=order.order_class,
-        time_in_force=change.time_in_force or order.time_in_force,
-        quantity=None if quantity is None else quantity - order.filled_quantity,
+        time_in_force=order.time_in_force,
+        quantity=None if order.quantity is None else order.remaining,
         notional=order.notional,
         asset_class=order.asset_class,
-        limit_price=order.limit_price if change.limit_price is None else change.limit_price,
-        stop_price=order.stop_price if change.stop_price is None else change.stop_price,
-        trail_price=None if order.trail_price is None else trail,
-        trail_percent=None if order.trail_percent is None else trail,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_price=order.trail_price,
+        trail_percent=order.trail_percent,
         extended_hours=order.extended_hours,
         position_intent=order.position_intent,
     )
-    return collared(ticket, situation)
 
 
 def _amendment(body: Body, order: Order) -> Amendment:
@@ -134,8 +134,11 @@ def _not_at_venue(order: Order, change: Amendment, situation: Situation) -> Reje
     before = situation.book.orders.get(order.replaces or "")
     if before is not None and before.is_live:
         return unprocessable("order chain not fully replaced")
-    if order.status in UNREPLACEABLE:
-        return unprocessable(f"cannot replace order in {order.status} status")
+    # A held leg is not asked of the venue, so that its group is on its way out is to be seen at the other members alone.
+    is_going = any(member.is_live and member.status is Status.PENDING_CANCEL for member in situation.book.members(order.group_id))
+    status = Status.PENDING_CANCEL if is_going else order.status
+    if status in UNREPLACEABLE:
+        return unprocessable(f"cannot replace order in {status} status")
     if order.status is Status.HELD and not situation.switches.held_stop_is_replaceable:
         return unprocessable("unable to replace order, order isn't sent to exchange yet")
     return None
@@ -197,7 +200,8 @@ def _prices(order: Order, change: Amendment, situation: Situation) -> Rejection 
         return None
     last = situation.last(order.symbol)
     if order.group_id is None:
-        return stop_beyond("stop_price", change.stop_price, [last], order.side)
+        is_asked = situation.switches.refuse_stops_through_market
+        return stop_beyond("stop_price", change.stop_price, [last], order.side) if is_asked else None
     others = [member for member in situation.book.members(order.group_id) if member.is_live and member.id != order.id]
     stop = next((member.stop_price for member in others if member.group_role is GroupRole.STOP_LOSS), None)
     target = next((member.limit_price for member in others if member.group_role is GroupRole.TAKE_PROFIT), None)
@@ -217,7 +221,7 @@ def _entry_price(base: Decimal | None, target: Decimal | None, stop: Decimal | N
 def _as_new(order: Order, change: Amendment, situation: Situation) -> Rejection | None:
     """The rest of the successor, judged as a new order would be in a book without the old one."""
     apart = replace(situation, book=without(situation.book, order))
-    ticket = successor(order, change, apart)
+    ticket = collared(rest_of(amended(order, change, situation.switches.trailing_replace_keeps_mark)), apart)
     found = lifetime_objection(ticket) or hours_objection(ticket)
     if found is None and change.time_in_force is not None:
         found = auction_objection(ticket, apart)

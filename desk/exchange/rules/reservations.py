@@ -1,7 +1,8 @@
 """Shares that open orders reserve, what is left of a position for new ones, and shares that no exit covers.
 
 An exit reserves its shares until it is done, and a cancelled one until the venue has let them go, a little later. A group's
-exits share one reservation (https://docs.alpaca.markets/docs/orders-at-alpaca).
+exits share one reservation, and an order by dollars reserves what they were worth when it was taken
+(https://docs.alpaca.markets/docs/orders-at-alpaca).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.exchange.machine.book import Book, is_option
+from desk.exchange.machine.execution import claims
 from desk.exchange.machine.orders import ZERO, Order
-from desk.exchange.words import GroupRole, OrderType, Side, Status
+from desk.exchange.words import OrderType, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,8 @@ def reserved(book: Book, symbol: str) -> Reservation:
     side = closing_side(book, symbol)
     if side is None:
         return NOTHING
-    known = (*book.live_orders(symbol), *(order for order in book.unreleased.values() if order.symbol == symbol))
-    closing = [order for order in known if order.side is side]
-    held = _standing_alone(order for order in closing if not order.is_exit_leg)
-    for group_id, legs in _by_group(order for order in closing if order.is_exit_leg).items():
-        shares = _group_shares(book, group_id, legs)
-        if shares:
-            held[legs[0].id] = shares
+    closing = [claim for claim in claims(book, symbol) if claim.side is side and claim.shares]
+    held = {claim.order.id: claim.shares for claim in sorted(closing, key=lambda claim: claim.order.is_exit_leg)}
     return Reservation(sum(held.values(), ZERO), tuple(held))
 
 
@@ -82,34 +79,8 @@ def _covered(book: Book) -> dict[str, Decimal]:
     return covered
 
 
-def _standing_alone(orders: Iterable[Order]) -> dict[str, Decimal]:
-    """Shares by order; an order and the one that is about to replace it hold the larger of the two, once.
-
-    A successor whose order is done already will be rejected, and holds nothing.
-    """
-    known: dict[str, Order] = {}
-    held: dict[str, Decimal] = {}
-    for order in orders:
-        known[order.id] = order
-        if order.replaces is None or order.status is not Status.PENDING_NEW:
-            held[order.id] = order.remaining
-        elif order.replaces in known:
-            old = known[order.replaces]
-            held[old.id] = max(held[old.id], (order.quantity or ZERO) - old.filled_quantity)
-    return {order_id: shares for order_id, shares in held.items() if shares}
-
-
 def _by_group(legs: Iterable[Order]) -> dict[str, list[Order]]:
     groups: dict[str, list[Order]] = {}
     for leg in legs:
         groups.setdefault(leg.group_id or leg.id, []).append(leg)
     return groups
-
-
-def _group_shares(book: Book, group_id: str, legs: Iterable[Order]) -> Decimal:
-    """Shares that a group's exits reserve: its rest when active, what the entry has traded so far before that."""
-    armed = [leg.remaining for leg in legs if leg.armed and book.predecessor(leg) is None]
-    if armed:
-        return max(armed)
-    entries = (order for order in book.members(group_id) if order.group_role is GroupRole.ENTRY and order.is_live)
-    return max((entry.filled_quantity for entry in entries), default=ZERO)  # two while one is being replaced

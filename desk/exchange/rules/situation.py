@@ -46,8 +46,7 @@ class Situation:
 
     `session` is today's by New York's date, None on a day without trading. `quotes` has the prices of every symbol of the
     request that has traded by now, `listings` every stock that the exchange knows, `contracts` every option contract that the
-    request names and that is listed. `multiplier` is the account's: 1 for cash, 2 or 4 for margin. `excused` are
-    orders that stand in nobody's way: the one that is being replaced.
+    request names and that is listed. `multiplier` is the account's: 1 for cash, 2 or 4 for margin.
     """
 
     book: Book
@@ -62,7 +61,6 @@ class Situation:
     switches: Switches = field(default_factory=Switches)
     multiplier: int = 4
     options_level: int = 3
-    excused: frozenset[str] = frozenset()
 
     @property
     def can_short(self) -> bool:

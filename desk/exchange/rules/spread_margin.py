@@ -9,7 +9,7 @@ cover like calls that never expire and cost nothing to exercise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from desk.exchange.machine.book import Book, is_option
-from desk.exchange.machine.orders import CONTRACT_SHARES, ZERO
+from desk.exchange.machine.orders import CONTRACT_SHARES, ZERO, Order
 from desk.exchange.words import Side
 from options.occ import Occ, parse
 
@@ -112,29 +112,76 @@ def _prices(held: Sequence[Position], later: Sequence[Position], cover: Decimal)
     return [*strikes, *kinks]
 
 
-def uncovered_contracts(positions: Iterable[Position], *, is_call: bool, shares: Decimal = ZERO) -> Decimal:
+def uncovered_contracts(
+    positions: Iterable[Position], *, is_call: bool, shares: Decimal = ZERO, asked: Iterable[Sequence[Position]] = ()
+) -> Decimal:
     """Sold calls, or sold puts, that no bought one of the same kind covers: a cover lives at least as long as what it covers.
 
-    Shares cover calls alone. A put that only cash covers counts as uncovered here.
+    Shares cover calls alone. A put that only cash covers counts as uncovered here. `asked` is what each open order would bring:
+    whichever of them execute, so an order counts as far as it takes cover away, and not as far as it brings some.
     """
-    kind = [position for position in positions if position.is_call is is_call]
+    kind, *orders = ([each for each in group if each.is_call is is_call] for group in (tuple(positions), *asked))
     cover = max(ZERO, shares // CONTRACT_SHARES) if is_call else ZERO
-    days = {position.expiration for position in kind}
-    short_from = (-sum((each.quantity for each in kind if each.expiration >= day), ZERO) for day in days)
+    days = {position.expiration for group in (kind, *orders) for position in group}
+    short_from = (_short(kind, day) + sum((max(ZERO, _short(order, day)) for order in orders), ZERO) for day in days)
     return max(ZERO, *(short - cover for short in short_from), ZERO)
 
 
-def locked_shares(book: Book, underlying: str, more: Mapping[str, Decimal] | None = None) -> Decimal:
+def _short(positions: Iterable[Position], day: date) -> Decimal:
+    """Contracts sold, less those bought, that live on `day`."""
+    return -sum((each.quantity for each in positions if each.expiration >= day), ZERO)
+
+
+def standing_orders(book: Book, orders: Iterable[Order]) -> Iterator[tuple[Order, ...]]:
+    """Those of live `orders` that are no legs, in turn, each with the one that asks to take its place.
+
+    One whose order is done already will be rejected, and is left out.
+    """
+    alone = [order for order in orders if order.parent_id is None and not order.is_exit_leg]
+    asking = {old.id: order for order in alone if order.replaces is not None and (old := book.predecessor(order)) is not None}
+    for order in alone:
+        if order.id in asking:
+            yield order, asking[order.id]
+        elif order.replaces is None or book.predecessor(order) is None:
+            yield (order,)
+
+
+def contracts_asked(book: Book, order: Order, units: Decimal) -> dict[str, Decimal]:
+    """Signed contracts by symbol that `units` of an option order bring."""
+    if order.is_spread:
+        return {leg.symbol: leg.side.sign * (leg.ratio or 0) * units for leg in book.legs(order.id) if leg.side is not None}
+    return {order.symbol: (order.side or Side.BUY).sign * units}
+
+
+def units_left(order: Order, *asking: Order) -> Decimal:
+    """What is still to execute of an order, or of the one that asks to take its place: the larger of the two."""
+    return max((each.quantity or ZERO) - order.filled_quantity for each in (order, *asking))
+
+
+def open_contracts(book: Book) -> list[dict[str, Decimal]]:
+    """What each live option order would bring when it executes: signed contracts by symbol, the oldest order first."""
+    orders = standing_orders(book, book.live_options())
+    return [contracts_asked(book, order, units_left(order, *asking)) for order, *asking in orders]
+
+
+def locked_shares(book: Book, underlying: str, more: Mapping[str, Decimal] | None = None, *, calls_cover: bool = True) -> Decimal:
     """Shares of `underlying` that must stay because sold calls, or open orders to sell calls, have no other cover.
 
-    `more` are signed contracts that are thought of as held too. Legs of multi-leg orders bring their own cover. Source: Alpaca's
-    OpenAPI document, whose qty_available leaves out what is "locked for options covered call".
+    `more` are signed contracts that are asked for too. Without `calls_cover` bought calls are no cover, as for those who may not
+    trade spreads. Source: Alpaca's OpenAPI document, whose qty_available leaves out what is "locked for options covered call".
     """
-    quantities = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
-    for symbol, count in (more or {}).items():
-        quantities[symbol] = quantities.get(symbol, ZERO) + count
-    for order in book.live_orders():
-        if order.is_option and order.side is Side.SELL and order.parent_id is None and order.symbol:
-            quantities[order.symbol] = quantities.get(order.symbol, ZERO) - order.remaining
-    calls = positions_by_root(quantities).get(underlying, ())
-    return CONTRACT_SHARES * uncovered_contracts(calls, is_call=True)
+    held = {symbol: holding.quantity for symbol, holding in book.holdings.items()}
+    asked = open_contracts(book) + ([dict(more)] if more else [])
+    if not calls_cover:
+        held, asked = _sold_alone(held, asked), []
+    calls, *orders = (positions_by_root(quantities).get(underlying, []) for quantities in (held, *asked))
+    return CONTRACT_SHARES * uncovered_contracts(calls, is_call=True, asked=orders)
+
+
+def _sold_alone(held: Mapping[str, Decimal], asked: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    """Contracts that are short, or would be when every order to sell executes."""
+    left = dict(held)
+    for contracts in asked:
+        for symbol, count in contracts.items():
+            left[symbol] = left.get(symbol, ZERO) + min(ZERO, count)
+    return {symbol: count for symbol, count in left.items() if count < 0}

@@ -42,8 +42,8 @@ def opposite_opening_objection(ticket: Ticket, situation: Situation) -> Rejectio
 
 def _opposite(situation: Situation, symbol: str, side: Side) -> list[Order]:
     """Open orders and legs on the other side of a symbol, oldest first."""
-    found = (order for order in situation.book.live_orders(symbol) if order.id not in situation.excused)
-    return [order for order in found if order.side is side.opposite]
+    other = side.opposite
+    return [order for order in situation.book.live_orders(symbol) if order.side is other]
 
 
 def _is_spared(order_class: OrderClass, kind: OrderType | None) -> bool:

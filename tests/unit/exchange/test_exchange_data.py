@@ -15,7 +15,7 @@ def test_day_bars_end_with_the_forming_day_and_show_nothing_ahead(client: Any) -
     ]["ABC"]
     assert [bar["t"] for bar in bars] == ["2008-08-29T04:00:00Z", "2008-09-02T04:00:00Z"]
     today = bars[-1]
-    seen = client.exchange.market.path("ABC", client.exchange.sessions.at(client.exchange.now))
+    seen = client.exchange.market.path("ABC", client.exchange.sessions.open_or_closing_at(client.exchange.now))
     assert seen is not None
     so_far = seen.price[:31]
     assert (today["o"], today["h"], today["l"], today["c"]) == tuple(

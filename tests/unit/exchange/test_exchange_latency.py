@@ -172,7 +172,7 @@ def test_stuck_order_stays_pending_cancel_until_the_venue_wakes() -> None:
     desk = slow_desk()
     order = desk.limit("120", side=SELL)
     at_venue(desk)
-    desk.book.stuck[order.id] = None
+    desk.book.stuck_cancels[order.id] = None
     assert kinds(desk.cancel(order)) == ["pending_cancel"]
     assert desk.wait(3_600_000) == []
     assert desk.now(order).status is Status.PENDING_CANCEL and available(desk.book, "ABC") == 0
@@ -184,7 +184,7 @@ def test_stuck_cancel_does_not_keep_an_order_from_filling() -> None:
     desk = Desk()
     order = desk.limit("100")
     desk.tick(10_100)
-    desk.book.stuck[order.id] = None
+    desk.book.stuck_cancels[order.id] = None
     desk.cancel(order)
     assert kinds(desk.tick(9_000)) == ["fill"]
 
@@ -193,7 +193,7 @@ def test_day_order_that_expires_while_its_cancel_is_pending_has_expired() -> Non
     desk = slow_desk(0)
     order = desk.limit("90", time_in_force=TimeInForce.DAY)
     at_venue(desk)
-    desk.book.stuck[order.id] = None
+    desk.book.stuck_cancels[order.id] = None
     desk.cancel(order)
     assert kinds(desk.tick(10_000, closing=True)) == ["expired"]
     assert desk.now(order).status is Status.EXPIRED

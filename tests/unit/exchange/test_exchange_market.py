@@ -42,7 +42,7 @@ def test_recorded_bars_are_visited_as_open_high_low_close() -> None:
 
 def test_recorded_bars_come_back_as_they_are_and_add_up_to_hours() -> None:
     market = recorded()
-    session = market.sessions.at(OPEN)
+    session = market.sessions.open_or_closing_at(OPEN)
     assert session is not None
     book, close = BarBook(market), session.closes_at
     five = book.intraday("ABC", session, Timeframe(5, Unit.MINUTE), close)
@@ -66,7 +66,7 @@ def test_first_recorded_price_holds_from_the_open_on() -> None:
 
 def test_crossing_is_found_at_the_first_price_that_meets_it() -> None:
     market = recorded()
-    session = market.sessions.at(OPEN)
+    session = market.sessions.open_or_closing_at(OPEN)
     assert session is not None
     up = Trigger(Feed.LAST, True, 1_011_500)
     assert market.first_crossing("ABC", session, up, OPEN) == OPEN + timedelta(minutes=50, seconds=75)
@@ -78,7 +78,7 @@ def test_crossing_is_found_at_the_first_price_that_meets_it() -> None:
 
 def test_crossing_of_a_limit_looks_at_its_side_of_the_quote() -> None:
     market = recorded()
-    session = market.sessions.at(OPEN)
+    session = market.sessions.open_or_closing_at(OPEN)
     assert session is not None
     bid = market.first_crossing("ABC", session, Trigger(Feed.BID, True, 1_011_500), OPEN)
     assert bid == OPEN + timedelta(minutes=50, seconds=75)  # without a spread the bid is the trade
@@ -88,7 +88,7 @@ def test_crossing_of_a_limit_looks_at_its_side_of_the_quote() -> None:
 
 def test_trail_is_met_where_the_price_is_far_enough_from_its_best() -> None:
     market = recorded()
-    session = market.sessions.at(OPEN)
+    session = market.sessions.open_or_closing_at(OPEN)
     assert session is not None
     # Each bar falls twenty cents from its high to its low.
     assert market.trailed("ABC", session, Trail(1_000_000, False, 2_000, None), OPEN) == OPEN + timedelta(seconds=150)
@@ -137,7 +137,7 @@ def test_session_includes_its_open_and_trades_until_its_close() -> None:
         True,
         False,
     ]
-    assert table.at(close) is not None and table.current(close) is None
+    assert table.open_or_closing_at(close) is not None and table.current(close) is None
 
 
 def test_start_on_a_closed_day_is_the_next_session() -> None:

@@ -243,10 +243,10 @@ def test_day_bracket_leaves_the_position_bare_overnight() -> None:
 def test_stuck_leg_stays_held_while_the_price_is_through_it() -> None:
     desk = Desk()
     *_, stop = desk.bracket()
-    desk.book.stuck[stop.id] = None
+    desk.book.stuck_legs[stop.id] = None
     desk.tick(10_000)
     assert desk.tick(9_000) == [] and desk.now(stop).status is Status.HELD
-    desk.book.stuck.clear()
+    desk.book.stuck_legs.clear()
     assert told(desk.tick(9_000)) == STOPPED_OUT
 
 

@@ -131,7 +131,7 @@ def test_recorded_volatility_delta_and_open_interest_are_served(tmp_path: Path) 
 
 def test_bars_are_of_minutes_with_trades(tmp_path: Path) -> None:
     market = market_of(write(tmp_path, *ROWS))
-    session = market.sessions.at(at("15T12:00:00"))
+    session = market.sessions.open_or_closing_at(at("15T12:00:00"))
     assert session is not None
     path = market.path(SYMBOL, session)
     assert path is not None
@@ -139,7 +139,7 @@ def test_bars_are_of_minutes_with_trades(tmp_path: Path) -> None:
     assert list(bars.start) == [1800]  # nothing traded at 14:00
     assert (list(bars.open), list(bars.close)) == ([11_500], [12_500])
     assert (list(bars.high), list(bars.low), list(bars.volume)) == ([12_500], [11_500], [50])
-    day_without = market.sessions.at(at("17T12:00:00"))
+    day_without = market.sessions.open_or_closing_at(at("17T12:00:00"))
     assert day_without is not None
     quiet = market.path(SYMBOL, day_without)
     assert quiet is not None and len(quiet.bars.start) == 0

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from desk.exchange.account_settings import AccountSettings
 from desk.exchange.machine.book import Book, Holding
 from desk.exchange.machine.commands import Submit
 from desk.exchange.machine.machine import apply
 from desk.exchange.machine.orders import Leg, Ticket
+from desk.exchange.market.options.contract import contract_of as listed
 from desk.exchange.market.sessions import Phase
-from desk.exchange.rules.option_rules import ContractInfo, Terms, inferred_intent, objection
+from desk.exchange.rules.option_rules import inferred_intent, objection
+from desk.exchange.rules.power import power_of
+from desk.exchange.rules.situation import Situation
 from desk.exchange.rules.spread_margin import contract_of, locked_shares
 from desk.exchange.words import AssetClass, OrderClass, OrderType, PositionIntent, Side, TimeInForce
 
@@ -24,35 +28,23 @@ PUT_90, PUT_95, PUT_100 = (f"ABC250620P{strike:05d}000" for strike in (90, 95, 1
 CALL_100, CALL_110 = "ABC250620C00100000", "ABC250620C00110000"
 LATER_CALL, LATER_PUT = "ABC250718C00110000", "ABC250718P00100000"
 OTHER = "XYZ250620P00050000"
-INACTIVE, FROZEN, GONE = "ABC250620P00085000", "ABC250620P00080000", "ABC250530P00100000"
-
-
-def info(symbol: str, **changes: Any) -> ContractInfo:
-    said = contract_of(symbol)
-    return replace(ContractInfo(symbol, said.root, said.expiration, said.type, said.strike), **changes)
+GONE = "ABC250530P00100000"
 
 
 LISTED = {
-    symbol: info(symbol) for symbol in (PUT_90, PUT_95, PUT_100, CALL_100, CALL_110, LATER_CALL, LATER_PUT, OTHER, GONE)
-} | {INACTIVE: info(INACTIVE, status="inactive"), FROZEN: info(FROZEN, tradable=False)}
+    symbol: listed(contract_of(symbol))
+    for symbol in (PUT_90, PUT_95, PUT_100, CALL_100, CALL_110, LATER_CALL, LATER_PUT, OTHER, GONE)
+}
 
 
-@dataclass(frozen=True)
-class World:
-    """As much of a request's world as the option rules read."""
-
-    book: Book = field(default_factory=lambda: Book(seed=1, cash_usd=Decimal(100_000)))
-    now: datetime = NOON
-    phase: Phase = Phase.REGULAR
-    options_level: int = 3
-    contracts: Mapping[str, Terms] = field(default_factory=lambda: LISTED)
-
-
-def world(held: Mapping[str, int] | None = None, **changes: Any) -> World:
-    made = World(**changes)
+def world(held: Mapping[str, int] | None = None, **changes: Any) -> Situation:
+    """A request's world as far as the option rules read it."""
+    book = Book(seed=1, cash_usd=Decimal(100_000))
     for symbol, quantity in (held or {}).items():
-        made.book.hold(symbol, Holding(Decimal(quantity), Decimal(quantity) * 100))
-    return made
+        book.hold(symbol, Holding(Decimal(quantity), Decimal(quantity) * 100))
+    power = power_of(book, dict.fromkeys(book.holdings, Decimal(1)))
+    around = Situation(book, NOON, Phase.REGULAR, None, {}, {}, power, AccountSettings(), contracts=LISTED)
+    return replace(around, **changes)
 
 
 def single(symbol: str = PUT_100, side: str = "buy", quantity: object = 1, **changes: Any) -> Ticket:
@@ -83,7 +75,7 @@ def spread(*legs: Leg, **changes: Any) -> Ticket:
     return replace(asked, **changes)
 
 
-def said(asked: Ticket, around: World) -> str | None:
+def said(asked: Ticket, around: Situation) -> str | None:
     found = objection(asked, around)
     return None if found is None else f"{found.status} {found.code} {found.message}"
 
@@ -99,8 +91,6 @@ REFUSED_SINGLES = [
     (single(), {"options_level": 0}, "403 40310000 account not authorized to trade options"),
     (single("ABC250620P00101000"), {}, '422 42210000 contract "ABC250620P00101000" not found'),
     (single(GONE), {}, f'422 42210000 contract "{GONE}" is expired'),
-    (single(INACTIVE), {}, f'422 42210000 contract "{INACTIVE}" is not active'),
-    (single(FROZEN), {}, f'422 42210000 contract "{FROZEN}" is not tradable'),
     (single(**MARKET), {"phase": Phase.PRE}, "422 42210000 options market orders are only allowed during market hours"),
     (
         single(position_intent=PositionIntent.BUY_TO_CLOSE),
@@ -171,7 +161,7 @@ ROLL = (
     leg(PUT_95.replace("250620", "250718"), "sell_to_open"),
     leg(PUT_90.replace("250620", "250718"), "buy_to_open"),
 )
-LISTED |= {item.symbol: info(item.symbol) for item in ROLL}
+LISTED |= {item.symbol: listed(contract_of(item.symbol)) for item in ROLL}
 HELD = {"held": {PUT_100: -1, PUT_95: 1}}
 UNCOVERED = "403 40310000 account not eligible to trade uncovered option contracts"
 REFUSED_SPREADS = [

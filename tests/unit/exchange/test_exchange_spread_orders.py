@@ -168,7 +168,7 @@ def test_partial_fill_while_a_cancel_is_pending_leaves_it_pending() -> None:
     desk = Desk()
     parent = desk.spread("-1.00", units=10)
     desk.options({PUT_95: 100, PUT_90: 100})
-    desk.book.stuck[parent.id] = None
+    desk.book.stuck_cancels[parent.id] = None
     desk.book.forced_parts[parent.id] = Decimal(4)
     assert kinds(desk.cancel(parent)) == ["pending_cancel"]
     assert kinds(desk.options(CREDIT)) == ["partial_fill"]

@@ -159,7 +159,17 @@ def test_saving_replaces_the_file_as_a_whole(new_client: New, tmp_path: Path) ->
         (frozenset[str], frozenset({"b", "a"})),
         (list[Timer], [Timer(NOW, Due.CANCEL, "id")]),
         (dict[str, Holding], {"A": Holding(Decimal(1), Decimal("2.5"))}),
-        (Book, Book(1, Decimal("0.10"), stuck={"x": None}, forced_parts={"y": Decimal(2)}, timers=[Timer(NOW, Due.REJECT, "z")])),
+        (
+            Book,
+            Book(
+                1,
+                Decimal("0.10"),
+                stuck_cancels={"x": None},
+                stuck_legs={"y": None},
+                forced_parts={"y": Decimal(2)},
+                timers=[Timer(NOW, Due.REJECT, "z")],
+            ),
+        ),
     ],
 )
 def test_values_survive_as_json(kind: Any, value: Any) -> None:

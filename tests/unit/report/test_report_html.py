@@ -18,6 +18,8 @@ from desk.report.palette import LIGHT, THEME
 from desk.report.statistics import run_statistics
 from desk.report.wording import NO_PROMISE
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "br", "hr", "use", "path", "rect"}
 
 

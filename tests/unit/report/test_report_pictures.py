@@ -14,6 +14,8 @@ from desk.report.pictures import MAX_SHADED, equity_picture, thinned, trip_pictu
 from desk.report.statistics import trip_statistics
 from desk.report.wording import dollars
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

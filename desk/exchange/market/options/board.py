@@ -1,7 +1,8 @@
 """The option board: contracts listed on a day and the paths of their quotes, from the model or from recorded chains.
 
-Everything is a function of the source, the seed and the day. Nothing here knows a price of the underlying that is later than
-what is asked about: strikes are listed around closes that were, volatility comes from the sessions before.
+Everything is a function of the source, its splits, the seed and the day. Nothing here knows a price of the underlying that is
+later than what is asked about: strikes are listed around closes that were, volatility comes from the sessions before. Those closes
+are as if the splits up to the day had always been.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -21,12 +23,14 @@ from desk.data.calendars import Session
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError
 from desk.exchange.machine.orders import UNIT_USD, Quote
+from desk.exchange.market.corporate import Split
 from desk.exchange.market.options import listing_dates, surface
 from desk.exchange.market.options.contract import Contract, contract_of
 from desk.exchange.market.options.recorded import RecordedChain, RecordedQuotes
 from desk.exchange.market.options.surface import RATE, Volatility
 from desk.exchange.market.options.volume import ChainBars, SoFar, chain_bars, one_row, open_interests, so_far
 from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray, on_grid
+from desk.exchange.market.prices import Splits, shares_of_one
 from desk.exchange.market.session_path import NativeBars, SessionPath
 from options import black_scholes, occ
 from options.black_scholes import Floats
@@ -36,6 +40,8 @@ CHAINS_KEPT, DAYS_KEPT = 4096, 256
 USUAL_SESSIONS = 20
 # Symbols of stocks whose options a symbol can name; BRK.B and the like have none here.
 ROOT = re.compile(r"[A-Z][A-Z0-9]{0,5}", re.ASCII)
+# Splits of a stock that are in force.
+Terms = tuple[Split, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Greeks:
 
 @dataclass(frozen=True)
 class History:
-    """Days, closes in units and volumes of a stock, oldest first."""
+    """Days, closes in units and volumes of a stock, oldest first, on the terms after its latest split that counts."""
 
     days: list[date]
     closes: IntArray
@@ -72,13 +78,16 @@ class OptionBoard:
     def __init__(self, source: Source, seed: int, recorded: Mapping[str, RecordedChain] | None = None) -> None:
         self.source = source
         self.seed = seed
+        self.splits = Splits()  # set by who knows of corporate actions
         self.recorded = dict(recorded or {})
         self._underlying_of = {symbol: name for name, chain in self.recorded.items() for symbol in chain}
         self._by_id = {each.contract.id: symbol for chain in self.recorded.values() for symbol, each in chain.items()}
-        self._histories: dict[str, History] = {}
-        self._volatilities: dict[tuple[str, date], Volatility] = {}
-        self._chains: OrderedDict[tuple[str, date, int, int], tuple[Contract, ...]] = OrderedDict()
-        self._days: OrderedDict[tuple[str, date], tuple[Contract, ...]] = OrderedDict()
+        # By splits too, which decide what a past close is on the day that asks.
+        self._histories: dict[tuple[str, Terms], History] = {}
+        self._volatilities: dict[tuple[str, date, Terms], Volatility] = {}
+        self._rewritten: dict[tuple[str, date, Terms], frozenset[int]] = {}
+        self._chains: OrderedDict[tuple[str, date, Terms, int, int], tuple[Contract, ...]] = OrderedDict()
+        self._days: OrderedDict[tuple[str, date, Terms], tuple[Contract, ...]] = OrderedDict()
         for name in self.recorded:
             if name not in source.daily:
                 raise ConfigurationError(
@@ -96,7 +105,7 @@ class OptionBoard:
 
     def contracts(self, underlying: str, today: date) -> tuple[Contract, ...]:
         """Contracts listed on `today`, those that expire on it included, sorted by symbol; none for an unknown underlying."""
-        key = (underlying, today)
+        key = (underlying, today, self._terms(underlying, today))
         if key not in self._days:
             if not self.has_options(underlying):
                 return ()
@@ -147,17 +156,15 @@ class OptionBoard:
             return False
         if not listing_dates.is_expiration(said.expiration):
             return False
-        span = self._span(said.root, said.expiration, today)
-        strike = int(said.strike / UNIT_USD)
-        return span is not None and span[0] <= strike <= span[1] and listing_dates.strikes_between(strike, strike).size > 0
+        return int(said.strike / UNIT_USD) in self._strikes(said.root, said.expiration, today)
 
     def _of_expiration(self, underlying: str, expiration: date, today: date) -> tuple[Contract, ...]:
         span = self._span(underlying, expiration, today)
         if span is None:
             return ()
-        key = (underlying, expiration, *span)
+        key = (underlying, expiration, self._terms(underlying, today), *span)
         if key not in self._chains:
-            strikes = [Decimal(int(units)) * UNIT_USD for units in listing_dates.strikes_between(*span)]
+            strikes = [units * UNIT_USD for units in self._strikes(underlying, expiration, today)]
             said = [occ.Occ(underlying, expiration, type_, strike) for type_ in ("call", "put") for strike in strikes]
             self._chains[key] = tuple(contract_of(each) for each in said)
             self._by_id.update((each.id, each.symbol) for each in self._chains[key])
@@ -165,13 +172,41 @@ class OptionBoard:
                 self._chains.popitem(last=False)
         return self._chains[key]
 
+    def _strikes(self, underlying: str, expiration: date, today: date) -> list[int]:
+        """Strikes listed on `today` in units, ascending: those of the ladder, and what a split has made of those before it."""
+        span = self._span(underlying, expiration, today)
+        ladder = [] if span is None else listing_dates.strikes_between(*span).tolist()
+        rewritten = self._rewritten_strikes(underlying, expiration, today)
+        return sorted({*ladder, *rewritten}) if rewritten else ladder
+
+    def _rewritten_strikes(self, underlying: str, expiration: date, today: date) -> frozenset[int]:
+        """What the last split since the listing has made of the strikes that were listed on its eve."""
+        splits = self.splits.between(underlying, listing_dates.listed_since(expiration), today)
+        if not splits:
+            return frozenset()
+        key = (underlying, expiration, splits)
+        if key not in self._rewritten:
+            listed = self._strikes(underlying, expiration, splits[-1].ex_date - timedelta(days=1))
+            after = [listing_dates.strike_after(units * UNIT_USD, splits[-1]) for units in listed]
+            self._rewritten[key] = frozenset(int(strike / UNIT_USD) for strike in after if strike is not None)
+        return self._rewritten[key]
+
+    def before_split(self, contract: Contract, ratio: Fraction) -> Contract | None:
+        """What a contract was before one share became `ratio`, to be priced by; None when no recorded chain has it."""
+        units = round(contract.strike_units * ratio)
+        if contract.underlying not in self.recorded:
+            return replace(contract, strike=units * UNIT_USD, strike_units=units)
+        wanted = (contract.type, contract.expiration, units)
+        chain = (each.contract for each in self.recorded[contract.underlying].values())
+        return next((was for was in chain if (was.type, was.expiration, was.strike_units) == wanted), None)
+
     def _span(self, underlying: str, expiration: date, today: date) -> tuple[int, int] | None:
         """Lowest and highest possible strike: from the close before the listing to the last one before `today`, and around.
 
-        It only ever widens, so what is listed once stays. None before the listing, and without a close to list around.
+        Between splits it only widens, so what is listed once stays. None before the listing, and without a close to list around.
         """
         since = listing_dates.listed_since(expiration)
-        history = self._history(underlying)
+        history = self._history(underlying, today)
         end = history.before(today)
         closes = history.closes[max(0, history.before(since) - 1) : end]
         if today < since or not len(closes):
@@ -268,9 +303,9 @@ class OptionBoard:
 
     def volatility(self, underlying: str, day: date) -> Volatility:
         """The volatility that options are priced by on `day`, from the closes before it."""
-        key = (underlying, day)
+        key = (underlying, day, self._terms(underlying, day))
         if key not in self._volatilities:
-            history = self._history(underlying)
+            history = self._history(underlying, day)
             self._volatilities[key] = surface.realised(history.closes[: history.before(day)] / UNITS_PER_DOLLAR)
         return self._volatilities[key]
 
@@ -312,7 +347,7 @@ class OptionBoard:
         underlying = contracts[0].underlying
         if underlying in self.recorded:
             return [self.recorded[underlying][contract.symbol].interest_before(today) for contract in contracts]
-        history = self._history(underlying)
+        history = self._history(underlying, today)
         end = history.before(today)
         if not end:
             return [0] * len(contracts)
@@ -338,13 +373,22 @@ class OptionBoard:
             return greeks
         return replace(greeks, delta=float(quotes.delta[place]))
 
-    def _history(self, underlying: str) -> History:
-        if underlying not in self._histories:
+    def _terms(self, underlying: str, today: date) -> Terms:
+        return self.splits.between(underlying, date.min, today)
+
+    def _history(self, underlying: str, today: date) -> History:
+        """The past as if the splits up to `today` had always been."""
+        terms = self._terms(underlying, today)
+        if (underlying, terms) not in self._histories:
             frame: pd.DataFrame = self.source.daily[underlying]
-            closes = on_grid(frame["close"].to_numpy(dtype=np.float64) * UNITS_PER_DOLLAR)
+            closes, volumes = (frame[name].to_numpy(dtype=np.float64, copy=True) for name in ("close", "volume"))
             days = [stamp.date() for stamp in frame.index]
-            self._histories[underlying] = History(days, closes, frame["volume"].to_numpy(dtype=np.float64))
-        return self._histories[underlying]
+            for split in terms:
+                before, ratio = bisect_left(days, split.ex_date), float(shares_of_one(split))
+                closes[:before] /= ratio
+                volumes[:before] *= ratio
+            self._histories[underlying, terms] = History(days, on_grid(closes * UNITS_PER_DOLLAR), volumes)
+        return self._histories[underlying, terms]
 
 
 def _no_bars() -> NativeBars:

@@ -2,23 +2,27 @@
 
 Weekly contracts expire on Fridays and are listed for about six weeks, monthly ones on third Fridays and for about six months;
 when the exchange is closed on a Friday they expire the session before it (https://www.cboe.com/tradable_products/weeklys).
-Six weeks and six months, and the ladder of strikes, are this exchange's choice: the real rules differ by stock and year.
+Six weeks and six months, and the ladder of strikes, are this exchange's choice: the real rules differ by stock and year. A split
+puts what is listed on its new terms, on the ladder or off it.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
 
 from desk.data import calendars
+from desk.exchange.market.corporate import Split
 from desk.exchange.market.path import UNITS_PER_DOLLAR, IntArray
 
 WEEKLY_LIFE, MONTHLY_LIFE = timedelta(days=41), timedelta(days=183)
 LOWEST_STRIKE_OF_CLOSE, HIGHEST_STRIKE_OF_CLOSE = 0.6, 1.4
 FRIDAY = 4
 WEEK = timedelta(days=7)
+FINEST_STRIKE = Decimal("0.001")
 # Strikes up to a price, and the step between them, in dollars; a strike of the table's end belongs to the next row.
 LADDER = ((10.0, 0.5), (100.0, 1.0), (200.0, 2.5), (500.0, 5.0), (1000.0, 10.0), (20_000.0, 25.0))
 
@@ -70,6 +74,14 @@ def strikes_between(lowest: int, highest: int) -> IntArray:
     """Strikes of the ladder from `lowest` to `highest`, both included, ascending, in units of 0.0001 dollars."""
     ladder = _ladder()
     return ladder[np.searchsorted(ladder, lowest) : np.searchsorted(ladder, highest, side="right")]
+
+
+def strike_after(strike: Decimal, split: Split) -> Decimal | None:
+    """What a strike becomes when a share becomes n: an n-th. None for other splits, and when no symbol can say that strike."""
+    ratio = split.new_rate / split.old_rate
+    if not split.is_forward or ratio != ratio.to_integral_value() or strike % (ratio * FINEST_STRIKE):
+        return None
+    return strike / ratio
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,124 @@
+"""The one way in for what the broker says of the desk's orders, whether it was told or asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+from desk.brokers.alpaca_facts import CORRECTIONS, facts_of_message, facts_of_order, members, nested
+from desk.core.groups import Fact, Member, OrderGroups
+from desk.core.ports import Door
+from desk.domain.journal import Acknowledged, Heard
+from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.trades import Filled
+
+STREAM, REST = "stream", "rest"
+
+
+class Intake:
+    """Thread-safe: the stream tells, the order thread reads answers, and the desk hears each thing once, in one order.
+
+    `tell` hears of every new event too, after the desk: it passes them on to Lumibot.
+    """
+
+    def __init__(self, door: Door, tell: Callable[[OrderEvent], None]) -> None:
+        self._door = door
+        self._tell = tell
+        self._groups = OrderGroups()
+        self._lock = RLock()
+
+    # ---- following -----------------------------------------------------------------------------------------------------
+
+    def open(self, spec: OrderSpec, since: datetime) -> None:
+        with self._lock:
+            self._groups.open(spec, since)
+
+    def resume(self, spec: OrderSpec, since: datetime, statuses: Mapping[GroupRole, OrderStatus]) -> None:
+        with self._lock:
+            self._groups.resume(spec, since, statuses)
+
+    def take_as_booked(self, filled: Mapping[str, Filled]) -> None:
+        with self._lock:
+            self._groups.take_as_booked(filled)
+
+    def live(self) -> dict[str, OrderSpec]:
+        """Groups by key of which something may still happen."""
+        with self._lock:
+            return {key: spec for key in self._groups.live() if (spec := self._groups.spec(key)) is not None}
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._groups.forget(key)
+
+    def since(self, key: str) -> datetime:
+        with self._lock:
+            return self._groups.since(key)
+
+    def current(self, member: Member) -> str | None:
+        with self._lock:
+            return self._groups.current(member)
+
+    def member(self, broker_id: str) -> Member | None:
+        with self._lock:
+            return self._groups.member(broker_id)
+
+    # ---- hearing -------------------------------------------------------------------------------------------------------
+
+    def answer(self, spec: OrderSpec, order: Mapping[str, Any]) -> dict[GroupRole, str]:
+        """An answer that carries the key of `spec`: learn whose its ids are, and what it says. Returns the ids by role."""
+        with self._lock:
+            ids = members(spec, order)
+            self._door.acknowledged(Acknowledged(spec.key, {role.value: broker_id for role, broker_id in ids.items()}))
+            waiting = [event for role, broker_id in ids.items() for event in self._groups.bind(broker_id, (spec.key, role))]
+            self._pass_on(None, waiting)
+            self.looked_up(order)
+            return ids
+
+    def successor(self, old_id: str, order: Mapping[str, Any]) -> None:
+        """The answer to a price change: the member lives on under the id of `order`."""
+        with self._lock:
+            member = self._groups.member(old_id)
+            if member is not None:
+                self._pass_on(None, self._groups.bind(str(order["id"]), member))
+
+    def message(self, message: Mapping[str, Any]) -> None:
+        """A raw message of the trade-update stream. Raises KeyError or ValueError for one that cannot be read."""
+        with self._lock:
+            facts = facts_of_message(message)
+            self._pass_on(Heard(STREAM, _json(message)), self._folded(facts))
+            if message["data"]["event"] in CORRECTIONS and self._groups.member(facts[0].broker_id) is not None:
+                self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
+
+    def looked_up(self, order: Mapping[str, Any]) -> bool:
+        """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""
+        with self._lock:
+            known = [fact for fact in facts_of_order(order) if self._groups.member(fact.broker_id) is not None]
+            unknown = [fact for fact in facts_of_order(order) if fact not in known]
+            events = self._folded([*known, *(fact for fact in unknown if self._belongs(fact, order))])
+            if events:
+                self._pass_on(Heard(REST, _json(order)), events)
+            return bool(events)
+
+    def _belongs(self, fact: Fact, order: Mapping[str, Any]) -> bool:
+        """Whether an order of unknown id is a successor of one that is known, so that its news may wait for the binding."""
+        raw = next(each for each in nested(order) if str(each["id"]) == fact.broker_id)
+        return raw.get("replaces") is not None
+
+    def _folded(self, facts: Iterable[Fact]) -> list[OrderEvent]:
+        return [event for fact in facts for event in self._groups.heard(fact)]
+
+    def _pass_on(self, raw: Heard | None, events: list[OrderEvent]) -> None:
+        if raw is not None:
+            self._door.heard(raw, events)
+        else:
+            for event in events:
+                self._door.order_event(event)
+        for event in events:
+            self._tell(event)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str)

@@ -1,0 +1,125 @@
+"""Carries the journal's messages to Alpaca and tells what became of each: the one place that submits, replaces and cancels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from alpaca.trading.requests import ReplaceOrderRequest
+
+from desk.brokers.alpaca_orders import order_request
+from desk.brokers.guarded.errors import ErrorClass, Failure
+from desk.brokers.guarded.outcomes import Ended, Mismatch, NotSent, Outcome, Sent, Unknown
+from desk.brokers.guarded.payload import Problem
+from desk.brokers.guarded.submission import OrderSender
+from desk.brokers.guarded.transport import protective
+from desk.brokers.intake import Intake
+from desk.core.ports import Clock, Door
+from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
+from desk.domain.steps import Cancel, Replace
+
+# Refusals that a correct desk can meet: the market, the broker or another party moved between its look and its order.
+EXPLAINED = frozenset(ErrorClass) - {
+    ErrorClass.REFUSED,
+    ErrorClass.UNAUTHORIZED,
+    ErrorClass.NOT_FOUND,
+    ErrorClass.NEEDS_CANCEL,
+    ErrorClass.WRONG_SIDE_OF_POSITION,
+    ErrorClass.WASH,
+}
+# Nothing of the request reached the broker's books: it may go out again under its own key.
+UNSENT = frozenset({ErrorClass.NOT_REACHED, ErrorClass.RATE_LIMITED})
+# Of what a correct desk is told when an order ended under its hands.
+TOO_LATE = "the order had ended"
+
+
+class Sending:
+    """Used by one thread, the broker's order thread. Nothing is raised for what a broker or a network does."""
+
+    def __init__(self, sender: OrderSender, intake: Intake, door: Door, clock: Clock) -> None:
+        self._sender = sender
+        self._intake = intake
+        self._door = door
+        self._clock = clock
+
+    def submit(self, spec: OrderSpec) -> str | None:
+        """Send an order. Returns why it was not taken, None when it was or when nobody knows yet."""
+        self._intake.open(spec, self._clock.now())
+        outcome = self._guarded(lambda: self._sender.send(spec, order_request(spec)), urgent=is_protective(spec))
+        if isinstance(outcome, Sent):
+            self._intake.answer(spec, outcome.order)
+        elif isinstance(outcome, Unknown):
+            event = OrderEvent(spec.key, spec.first_role, OrderStatus.UNKNOWN, self._clock.now(), "", text=outcome.why)
+            self._door.order_event(event)
+        elif isinstance(outcome, NotSent):
+            self._intake.forget(spec.key)
+            refusal = refusal_of(spec.key, outcome.refusal)
+            self._door.refused(refusal)
+            return refusal.message
+        elif isinstance(outcome, Mismatch):
+            self._door.trouble(f"the order at the broker under {spec.key} is not the one in the journal: {outcome.text}")
+        return None
+
+    def replace(self, step: Replace) -> None:
+        broker_id = self._living_id(step.of_key, step.role)
+        request = ReplaceOrderRequest(limit_price=float(step.limit_price))
+        outcome = self._guarded(lambda: self._sender.replace(broker_id, request), urgent=True)
+        if isinstance(outcome, Sent):
+            successor = str(outcome.order["id"])
+            self._door.acknowledged(Acknowledged(step.key, {step.role.value: successor}))
+            self._intake.successor(broker_id, outcome.order)
+        else:
+            self._not_done(step, outcome)
+
+    def cancel(self, step: Cancel) -> None:
+        broker_id = self._living_id(step.of_key, GroupRole.ENTRY)
+        outcome = self._guarded(lambda: self._sender.cancel(broker_id), urgent=True)
+        if isinstance(outcome, Sent):
+            self._door.acknowledged(Acknowledged(step.key, {GroupRole.ENTRY.value: broker_id}))
+        else:
+            self._not_done(step, outcome)
+
+    def cancel_foreign(self, broker_id: str) -> Outcome:
+        """End an order that is not the desk's own."""
+        return self._guarded(lambda: self._sender.cancel(broker_id), urgent=True)
+
+    def _not_done(self, step: Replace | Cancel, outcome: Outcome) -> None:
+        if isinstance(outcome, Ended):
+            self._intake.looked_up(outcome.order)
+            self._door.refused(BrokerRefusal(step.key, None, None, TOO_LATE, explained=True))
+        elif isinstance(outcome, NotSent):
+            self._door.refused(refusal_of(step.key, outcome.refusal))
+        elif isinstance(outcome, Unknown):
+            # Asked again at the next iteration: a change that did arrive is found to be there already.
+            self._door.refused(BrokerRefusal(step.key, None, None, outcome.why, explained=True))
+        elif isinstance(outcome, Mismatch):
+            self._door.refused(BrokerRefusal(step.key, None, None, outcome.text))
+            self._door.trouble(f"{step.symbol}: another change took the place of {step.key}: {outcome.text}")
+
+    def _living_id(self, key: str, role: GroupRole) -> str:
+        for candidate in (role, GroupRole.TAKE_PROFIT):
+            broker_id = self._intake.current((key, candidate))
+            if broker_id is not None:
+                return broker_id
+        raise LookupError(f"no order at the broker is known as {role} of {key}")
+
+    @staticmethod
+    def _guarded(send: Callable[[], Outcome], *, urgent: bool) -> Outcome:
+        if not urgent:
+            return send()
+        with protective():
+            return send()
+
+
+def is_protective(spec: OrderSpec) -> bool:
+    """Whether an order only takes risk away: an exit of shares that are held."""
+    return spec.order_class is OrderClass.OCO or (spec.order_class is OrderClass.SIMPLE and spec.side is Side.SELL)
+
+
+def refusal_of(key: str, refusal: Failure | Problem) -> BrokerRefusal:
+    """What the desk makes of an order that is certainly not at the broker."""
+    if isinstance(refusal, Problem):
+        # The desk's own mistake: the venue would have refused it.
+        return BrokerRefusal(key, None, None, refusal.text, explained=False)
+    explained, unsent = refusal.error_class in EXPLAINED, refusal.error_class in UNSENT
+    return BrokerRefusal(key, refusal.status, refusal.code, refusal.message or refusal.text, explained, unsent)
