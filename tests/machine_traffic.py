@@ -18,6 +18,7 @@ from machine_story import OPEN, exit_at
 
 from desk.exchange.machine.book import AT_ONCE, Book, Due, Latency, Timer, is_option
 from desk.exchange.machine.commands import Cancel, Command, Replace, Submit, Tick
+from desk.exchange.machine.execution import cancel_oversized
 from desk.exchange.machine.expiry import Settled, Terms, exercise
 from desk.exchange.machine.machine import apply
 from desk.exchange.machine.orders import ZERO, Amendment, Event, Leg, Order, Quote, Ticket
@@ -137,7 +138,8 @@ class Traffic:
         if self.closes(symbol, side) and quantity > abs(available(self.book, symbol)):
             return None
         asset = AssetClass.OPTION if is_option(symbol) else AssetClass.EQUITY
-        return Ticket(symbol, side, order_class=kind, quantity=quantity, asset_class=asset, **shape)
+        intent = self.intent(symbol, side)
+        return Ticket(symbol, side, order_class=kind, quantity=quantity, asset_class=asset, position_intent=intent, **shape)
 
     def size(self, symbol: str, side: Side, kind: OrderClass) -> Decimal | None:
         """A quantity that the account may ask for, None when it may not ask at all."""
@@ -261,8 +263,9 @@ class Traffic:
         held = [symbol for symbol in OPTIONS if self.book.shares(symbol)]
         if held:
             symbol = str(self.pick(*held))
-            self.log.append(("assign", (symbol, Decimal(1))))
-            self.settled = [assign(self.book, symbol, Decimal(1))]
+            self.log.append(("assign", (symbol, Decimal(1), self.at)))
+            self.settled = [assign(self.book, symbol, Decimal(1), self.at)]
+            self.events = self.book.take_events()
 
 
 def impose(book: Book, kind: str, target: str, at: datetime) -> None:  # noqa: C901  # one line a fault
@@ -284,9 +287,13 @@ def impose(book: Book, kind: str, target: str, at: datetime) -> None:  # noqa: C
         book.stuck_cancels.clear()
 
 
-def assign(book: Book, symbol: str, contracts: Decimal) -> Settled:
-    strike = Decimal(int(symbol[-8:])) / 1000
-    return exercise(book, Terms(symbol, "AAA", symbol[-9] == "C", strike), contracts)
+def assign(book: Book, symbol: str, contracts: Decimal, at: datetime) -> Settled:
+    """An exercise or assignment, and the end of orders that the positions cannot serve any more."""
+    terms = Terms(symbol, "AAA", symbol[-9] == "C", Decimal(int(symbol[-8:])) / 1000)
+    done = exercise(book, terms, contracts)
+    for each in (terms.symbol, terms.underlying):
+        cancel_oversized(book, each, at)
+    return done
 
 
 def play(book: Book, log: list[Command | tuple[str, Any]]) -> Book:
@@ -296,6 +303,7 @@ def play(book: Book, log: list[Command | tuple[str, Any]]) -> Book:
             apply(book, entry)
         elif entry[0] == "assign":
             assign(book, *entry[1])
+            book.take_events()
         else:
             impose(book, entry[0], *entry[1])
     return book

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from desk.exchange.machine import corporate, expiry
 from desk.exchange.machine.book import is_option
 from desk.exchange.machine.execution import cancel_all, cancel_oversized
 from desk.exchange.machine.expiry import Settled, Terms
-from desk.exchange.machine.orders import CONTRACT_SHARES, ZERO
+from desk.exchange.machine.orders import CONTRACT_SHARES, UNIT_USD, ZERO
 from desk.exchange.rules import expiring
 from desk.exchange.rules.closing import closing_ticket
 from desk.exchange.rules.power import CASH
@@ -23,15 +23,21 @@ from options import occ
 if TYPE_CHECKING:
     from desk.exchange.trading_account import Account
 
+# At 04:00 prices are on the terms of the day; an instant earlier they are on those that a split is about to end.
+JUST_BEFORE = timedelta(microseconds=1)
+
 
 def begin_day(account: Account, day: date) -> None:
     """Splits and dividends of the day, before anything trades."""
     exchange = account.exchange
 
+    def price_before(symbol: str) -> Decimal:
+        return (exchange.market.last(symbol, exchange.now - JUST_BEFORE) or 0) * UNIT_USD
+
     def is_listed(symbol: str) -> bool:
         return exchange.contract(symbol) is not None
 
-    corporate.begin_day(account.book, account.ledger, exchange.actions, day, exchange.now, account.last, is_listed)
+    corporate.begin_day(account.book, account.ledger, exchange.actions, day, exchange.now, price_before, is_listed)
 
 
 def charge_fees(account: Account, session: Session) -> None:

@@ -23,7 +23,7 @@ from desk.exchange.machine.orders import Quote
 from desk.exchange.market.corporate import CorporateActions, load_corporate_actions
 from desk.exchange.market.options.board import OptionBoard
 from desk.exchange.market.options.recorded import load_recorded_chains
-from desk.exchange.market.prices import Market
+from desk.exchange.market.prices import Market, Splits
 from desk.exchange.market.sessions import EARLY_OPEN, Phase, SessionTable, new_york, nyse_sessions
 from desk.exchange.rules.rejections import Rejection, unprocessable
 from desk.exchange.trading_account import Account
@@ -57,7 +57,7 @@ class Exchange:
         is_there = directory is not None and directory.is_dir()
         self.board = OptionBoard(source, config.seed, load_recorded_chains(directory) if directory and is_there else {})
         self.market.board = self.board
-        self.actions: CorporateActions = load_corporate_actions(directory)
+        self.actions = load_corporate_actions(directory)
         self.now = self.opened_at
         self.faults.clear()
         self.halted: set[str] = set()
@@ -65,6 +65,16 @@ class Exchange:
         self.accounts: dict[str, Account] = {
             account.api_key: Account(self, account, number) for number, account in enumerate(config.all_accounts())
         }
+
+    @property
+    def actions(self) -> CorporateActions:
+        """What happens to stocks; positions, prices and listed options go by the same."""
+        return self._actions
+
+    @actions.setter
+    def actions(self, actions: CorporateActions) -> None:
+        self._actions = actions
+        self.market.splits = self.board.splits = Splits(actions)
 
     @property
     def first(self) -> Account:

@@ -200,7 +200,8 @@ def test_money_and_shares_are_conserved_and_no_order_ends_twice(
 
 
 @pytest.mark.slow
-@settings(max_examples=600)
+@pytest.mark.timeout(600)  # the market of each example is made anew
+@settings(max_examples=300)
 @given(*SETTINGS, st.lists(ACTIONS, min_size=20, max_size=120))
 def test_long_stories_conserve_money_and_shares(seed: int, partial: float, latency: Latency, actions: list[Any]) -> None:
     account = new_exchange(seed, partial, latency).first

@@ -55,7 +55,6 @@ class Auditor:
         self.told: dict[str, Order] = {}
         self.ended: dict[str, Order] = {}
         self.seen = 0
-        self.is_assigned = False
 
     def check(self) -> None:
         for event in self.traffic.events:
@@ -64,7 +63,6 @@ class Auditor:
             self.cash += done.cash_usd
             self.shares[done.terms.symbol] += done.contracts
             self.shares[done.terms.underlying] += done.shares
-            self.is_assigned = True
         for order_id, before, after in self.book.changes:
             assert after in LEGAL.get(before, set()), (before, after, self.book.orders[order_id])
         for order_id in dict.fromkeys(order_id for order_id, _, _ in self.book.changes):
@@ -131,8 +129,6 @@ class Auditor:
         for symbol, held in book.holdings.items():
             shares = abs(held.quantity)
             assert held.cost_usd * held.quantity > 0
-            if self.is_assigned:  # shares may have gone from under their exits
-                continue
             assert 0 <= reserved(book, symbol).shares <= shares
             assert 0 <= abs(available(book, symbol)) <= shares
             assert 0 <= unprotected_shares(book).get(symbol, ZERO) <= shares
@@ -236,7 +232,7 @@ def test_streams_are_full_of_life() -> None:
     """The properties above say little about streams in which nothing happens."""
     kinds: set[str] = set()
     fills = 0
-    for seed in range(12):
+    for seed in range(18, 30):
         traffic = Traffic(new_book(seed, 0.3, SLOW, AS_DOCUMENTED), np.random.default_rng(seed))
         for _ in range(250):
             traffic.step()

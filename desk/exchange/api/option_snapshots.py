@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 from desk.data.calendars import Session
 from desk.exchange.api.data_json import OPTION_EXCHANGE, OPTION_QUOTE_CONDITION, OPTION_TRADE_CONDITION
@@ -15,7 +16,7 @@ from desk.exchange.market.options.board import Greeks, OptionBoard
 from desk.exchange.market.options.contract import Contract
 from desk.exchange.market.options.volume import Bar, SoFar, last_size
 from desk.exchange.market.path import UNITS_PER_DOLLAR
-from desk.exchange.market.prices import Market
+from desk.exchange.market.prices import AS_IT_WAS, Market, split_quote
 from desk.exchange.market.sessions import SessionTable, session_seconds
 from desk.exchange.market.ticks import TICK_SHARES, dollars
 
@@ -48,6 +49,7 @@ class OptionSnapshots:
     def __init__(self, market: Market, board: OptionBoard, now: datetime, trade_delay: timedelta) -> None:
         self.market = market
         self.board = board
+        self.now = now
         self.quoted = place_at(market.sessions, now)
         self.traded = place_at(market.sessions, now - trade_delay)
 
@@ -75,12 +77,20 @@ class OptionSnapshots:
         path = None if place is None else self.market.path(underlying, place.session)
         if place is None or path is None:
             return {}
-        listed = self._listed(contracts, place.session)
+        ratio = self.market.splits_since(underlying, place.session.day, self.now)
+        known = {contract: was for contract in contracts if (was := self._as_it_was(contract, place.session, ratio)) is not None}
         index = path.index(place.elapsed)
-        quotes = self.board.quotes_at(listed, place.session, path, index)
-        greeks = self.board.many_greeks(listed, place.at, int(path.price[index]), quotes)
+        found = self.board.quotes_at(list(known.values()), place.session, path, index)
+        quotes = [quote if ratio == AS_IT_WAS else split_quote(quote, ratio) for quote in found]
+        greeks = self.board.many_greeks(list(known), place.at, round(int(path.price[index]) / ratio), quotes)
         pairs = zip(quotes, greeks, strict=True)
-        return {contract.symbol: pair for contract, pair in zip(listed, pairs, strict=True)}
+        return {contract.symbol: pair for contract, pair in zip(known, pairs, strict=True)}
+
+    def _as_it_was(self, contract: Contract, session: Session, ratio: Fraction) -> Contract | None:
+        """What a contract was in `session`, before one share became `ratio`; None when it was not listed."""
+        if ratio != AS_IT_WAS:
+            return self.board.before_split(contract, ratio)
+        return contract if self.board.contract(contract.symbol, session.day) is not None else None
 
     def _trades(self, underlying: str, contracts: Sequence[Contract]) -> dict[str, Json]:
         """Latest trade, minute, day and day before, by symbol."""
@@ -99,8 +109,8 @@ class OptionSnapshots:
 
     def _so_far(self, underlying: str, contracts: Sequence[Contract], place: Place | None) -> dict[str, SoFar]:
         path = None if place is None else self.market.path(underlying, place.session)
-        if place is None or path is None:
-            return {}
+        if place is None or path is None or self.market.splits_since(underlying, place.session.day, self.now) != AS_IT_WAS:
+            return {}  # what traded before a split under the same symbol was another contract
         return self.board.so_far(self._listed(contracts, place.session), place.session, path, place.elapsed)
 
     def _listed(self, contracts: Sequence[Contract], session: Session) -> list[Contract]:

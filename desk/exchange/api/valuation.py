@@ -20,6 +20,8 @@ from desk.exchange.words import AssetClass
 NEVER_BLOCKED = ("trading_blocked", "transfers_blocked", "account_blocked")
 # Fees are booked at once or not at all, and money comes in by no other way than trading.
 NOTHING = ("accrued_fees", "pending_reg_taf_fees", "intraday_adjustments")
+# Activities that a split makes of what is held.
+OF_SPLITS = ("SPLIT", "OPCA")
 
 
 def account_json(account: Account) -> Json:
@@ -103,7 +105,10 @@ def _last_maintenance(account: Account, power: Power) -> Decimal:
 
 
 def changes_today(account: Account) -> dict[str, Decimal]:
-    """Signed shares and contracts by symbol that have come today, New York's date, by trades and otherwise."""
+    """Signed shares and contracts by symbol that have come today, New York's date, by trades and otherwise.
+
+    Not by splits: what was held before one counts on its new terms, as the close before does.
+    """
     today = account.exchange.now.astimezone(NEW_YORK).date()
     found: dict[str, Decimal] = {}
     for execution in reversed(account.ledger.executions):
@@ -113,7 +118,7 @@ def changes_today(account: Account) -> dict[str, Decimal]:
     for entry in reversed(account.ledger.entries):
         if entry.at.astimezone(NEW_YORK).date() < today:
             break
-        if entry.symbol is not None and entry.position_change:
+        if entry.symbol is not None and entry.position_change and entry.kind not in OF_SPLITS:
             found[entry.symbol] = found.get(entry.symbol, ZERO) + entry.position_change
     return found
 

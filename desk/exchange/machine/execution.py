@@ -261,6 +261,8 @@ def cancel_all(book: Book, symbol: str, at: datetime) -> None:
 def _first_oversized(book: Book, symbol: str) -> Order | None:
     held = book.shares(symbol)
     room = abs(held)
+    if not held and (opposed := _first_opposed(book, symbol)) is not None:
+        return opposed
     for claim in claims(book, symbol):
         is_entry = claim.order.group_role is GroupRole.ENTRY
         if held * claim.side.sign < 0:
@@ -270,6 +272,12 @@ def _first_oversized(book: Book, symbol: str) -> Order | None:
         elif closes(claim.order) and not (claim.order.is_exit_leg and not claim.shares):  # exits of what is yet to be bought wait
             return claim.order
     return None
+
+
+def _first_opposed(book: Book, symbol: str) -> Order | None:
+    """From flat an account waits for a long or for a short position, not for both: the side that came first stays."""
+    openings = [order for claim in claims(book, symbol) if not closes(order := claim.order)]
+    return next((order for order in openings if order.side is not openings[0].side), None)
 
 
 def _speaker(book: Book, order: Order) -> Order:

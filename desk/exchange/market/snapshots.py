@@ -50,10 +50,10 @@ def day_changes(book: BarBook, now: datetime) -> list[DayChange]:
     changes = []
     for symbol in book.market.source.symbols:
         bar = book.day_so_far(symbol, session, now)
-        before = book.market.daily(symbol).before(session.day)
+        before = book.market.previous_close(symbol, session.opens_at)
         if bar is None:
             continue
-        reference = bar.open if before is None else before.close
+        reference = bar.open if before is None else before
         change = dollars(bar.close - reference)
         percent = round(100 * (bar.close / reference - 1), 2)
         changes.append(DayChange(symbol, dollars(bar.close), bar.volume, max(1, bar.volume // 100), change, percent))

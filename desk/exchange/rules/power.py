@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 from desk.data.calendars import NEW_YORK
 from desk.exchange.machine.book import Book
-from desk.exchange.machine.orders import ZERO, Quote, Ticket
+from desk.exchange.machine.execution import SMALLEST_SHARE
+from desk.exchange.machine.orders import UNIT_USD, ZERO, Quote, Ticket
 from desk.exchange.rules.day_trades import PATTERN_FREE_FROM_USD, undaytradable
 from desk.exchange.rules.margin import Requirements, requirements
 from desk.exchange.rules.order_costs import Reserves, option_ticket_cost, reserves, stock_cost
@@ -108,7 +109,7 @@ class Power:
         if ticket.asset_class is AssetClass.OPTION or ticket.order_class is OrderClass.MLEG:
             cost, power = option_ticket_cost(ticket, book, quotes), self._without_credit(held)
             return _beyond_options_power(ticket, cost, power) if cost > power else None
-        if (bare := _cover_objection(ticket, book)) is not None:
+        if (bare := _cover_objection(ticket, book, quotes)) is not None:
             return bare
         cost, power = stock_cost(ticket, book, quotes), self._for_stocks(held)
         return insufficient_buying_power(power, cost) if cost > power else None
@@ -174,15 +175,23 @@ def _beyond_options_power(ticket: Ticket, cost: Decimal, power: Decimal) -> Reje
     return forbidden(message, options_buying_power=plain(power), cost_basis=plain(cost))
 
 
-def _cover_objection(ticket: Ticket, book: Book) -> Rejection | None:
+def _cover_objection(ticket: Ticket, book: Book, quotes: Mapping[str, Quote]) -> Rejection | None:
     """Shares that cover sold calls cannot be sold from under them."""
     locked = locked_shares(book, ticket.symbol) if ticket.side is Side.SELL else ZERO
-    wanted = ticket.quantity or ZERO
+    wanted = _shares_sold(ticket, quotes.get(ticket.symbol))
     if not locked or wanted <= available(book, ticket.symbol) - locked:
         return None
     held = reserved(book, ticket.symbol)
     kept = Reservation(held.shares + locked, held.order_ids)
     return insufficient_shares(ticket.symbol, wanted, book.shares(ticket.symbol), kept)
+
+
+def _shares_sold(ticket: Ticket, quote: Quote | None) -> Decimal:
+    """Shares of a ticket to sell; of one by dollars what they are worth at the quote."""
+    if ticket.notional is None:
+        return ticket.quantity or ZERO
+    price = (quote.bid or quote.last) * UNIT_USD if quote else ZERO
+    return (ticket.notional / price).quantize(SMALLEST_SHARE, ROUND_DOWN) if price else ZERO
 
 
 def _positive_cents(value: Decimal) -> Decimal:

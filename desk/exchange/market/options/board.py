@@ -1,23 +1,20 @@
 """The option board: contracts listed on a day and the paths of their quotes, from the model or from recorded chains.
 
 Everything is a function of the source, its splits, the seed and the day. Nothing here knows a price of the underlying that is
-later than what is asked about: strikes are listed around closes that were, volatility comes from the sessions before. Those closes
-are as if the splits up to the day had always been.
+later than what is asked about: strikes are listed around closes that were, volatility comes from the sessions before. Those
+closes are as if the splits up to the day had always been.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
-import pandas as pd
 
 from desk.data.calendars import Session
 from desk.data.source import Source
@@ -27,10 +24,10 @@ from desk.exchange.market.corporate import Split
 from desk.exchange.market.options import listing_dates, surface
 from desk.exchange.market.options.contract import Contract, contract_of
 from desk.exchange.market.options.recorded import RecordedChain, RecordedQuotes
-from desk.exchange.market.options.surface import RATE, Volatility
+from desk.exchange.market.options.surface import RATE, History, Volatility, history_of
 from desk.exchange.market.options.volume import ChainBars, SoFar, chain_bars, one_row, open_interests, so_far
-from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray, on_grid
-from desk.exchange.market.prices import Splits, shares_of_one
+from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray
+from desk.exchange.market.prices import Splits
 from desk.exchange.market.session_path import NativeBars, SessionPath
 from options import black_scholes, occ
 from options.black_scholes import Floats
@@ -54,19 +51,6 @@ class Greeks:
     theta: float
     vega: float
     rho: float
-
-
-@dataclass(frozen=True)
-class History:
-    """Days, closes in units and volumes of a stock, oldest first, on the terms after its latest split that counts."""
-
-    days: list[date]
-    closes: IntArray
-    volumes: Floats
-
-    def before(self, day: date) -> int:
-        """How many of the days come before `day`."""
-        return bisect_left(self.days, day)
 
 
 class OptionBoard:
@@ -380,14 +364,7 @@ class OptionBoard:
         """The past as if the splits up to `today` had always been."""
         terms = self._terms(underlying, today)
         if (underlying, terms) not in self._histories:
-            frame: pd.DataFrame = self.source.daily[underlying]
-            closes, volumes = (frame[name].to_numpy(dtype=np.float64, copy=True) for name in ("close", "volume"))
-            days = [stamp.date() for stamp in frame.index]
-            for split in terms:
-                before, ratio = bisect_left(days, split.ex_date), float(shares_of_one(split))
-                closes[:before] /= ratio
-                volumes[:before] *= ratio
-            self._histories[underlying, terms] = History(days, on_grid(closes * UNITS_PER_DOLLAR), volumes)
+            self._histories[underlying, terms] = history_of(self.source.daily[underlying], terms)
         return self._histories[underlying, terms]
 
 

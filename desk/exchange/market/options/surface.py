@@ -15,11 +15,17 @@ Every price is a model's: neither a quote that was, nor a promise of what a brok
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
+import pandas as pd
 
-from desk.exchange.market.path import UNITS_PER_CENT, IntArray
+from desk.exchange.market.corporate import Split
+from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray, on_grid
+from desk.exchange.market.prices import shares_of_one
 from options import black_scholes
 from options.black_scholes import Floats
 
@@ -28,7 +34,7 @@ SESSIONS_OF_A_YEAR = 252
 NEAR_SESSIONS, FAR_SESSIONS, FEWEST_SESSIONS = 21, 126, 10
 UNKNOWN_VOLATILITY, LOWEST_VOLATILITY, HIGHEST_VOLATILITY = 0.35, 0.08, 1.5
 PREMIUM = 1.1
-# A move of more than this in a session (a logarithm: 49 % up, 33 % down) is a split or an error, and no volatility.
+# A move of more than this in a session (a logarithm: 49 % up, 33 % down) is a split that nobody told of, or an error.
 LARGEST_MOVE = 0.4
 REVERSION_A_YEAR = 6.0
 SKEW, SMILE, FARTHEST = -0.12, 0.03, 4.0
@@ -48,6 +54,30 @@ class Volatility:
         decay = REVERSION_A_YEAR * np.maximum(years, SHORTEST_YEARS)
         variance: Floats = self.far**2 + (self.near**2 - self.far**2) * -np.expm1(-decay) / decay
         return np.sqrt(variance)
+
+
+@dataclass(frozen=True)
+class History:
+    """Days, closes in units and volumes of a stock, oldest first."""
+
+    days: list[date]
+    closes: IntArray
+    volumes: Floats
+
+    def before(self, day: date) -> int:
+        """How many of the days come before `day`."""
+        return bisect_left(self.days, day)
+
+
+def history_of(frame: pd.DataFrame, splits: Iterable[Split]) -> History:
+    """A stock's daily bars (columns close in dollars and volume, by day) as if `splits` had always been."""
+    closes, volumes = (frame[name].to_numpy(dtype=np.float64, copy=True) for name in ("close", "volume"))
+    days = [stamp.date() for stamp in frame.index]
+    for split in splits:
+        before, ratio = bisect_left(days, split.ex_date), float(shares_of_one(split))
+        closes[:before] /= ratio
+        volumes[:before] *= ratio
+    return History(days, on_grid(closes * UNITS_PER_DOLLAR), volumes)
 
 
 def realised(closes: Floats) -> Volatility:
