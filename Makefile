@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help trade backtest exchange test check bench soak lock clean
+.PHONY: help trade backtest exchange test check bench crash soak lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,8 +28,8 @@ help: ## show this list
 	@echo '  ARGS="..." adds options, as in: make trade ARGS="--sessions 20 --seed 7"'
 	@echo '  PYTHON=python3.12 builds .venv with another Python (3.11, 3.12 or 3.13; after make clean if .venv is there)'
 
-trade: $(RUNTIME) ## watch the combined strategy trade real history at the built-in exchange
-	@$(IN_VENV) live_trader.py --strategy combined --broker exchange --config config/showcase.yaml $(ARGS)
+trade: $(RUNTIME) ## watch the combined strategy trade real history at the built-in exchange; CRASH=1 kills and resumes it
+	@$(IN_VENV) $(if $(CRASH),backtests/crash_showcase.py,live_trader.py --strategy combined --broker exchange --config config/showcase.yaml) $(ARGS)
 
 backtest: $(RUNTIME) ## run the combined strategy over the bundled history, with a tear sheet
 	@$(IN_VENV) backtests/combined.py $(ARGS)
@@ -52,6 +52,9 @@ bench: $(BENCH) ## measure speed against stock Lumibot and backtrader
 
 soak: $(DEV) .venv-soak/.made ## ten minutes of made-up requests against the exchange
 	@$(IN_VENV) backtests/exchange_fuzz.py $(ARGS)
+
+crash: $(DEV) ## kill the desk by seeded schedules and judge what is left; N=1000 plays more, SEED=7 one again
+	@$(IN_VENV) backtests/crashes.py $(if $(SEED),--seed $(SEED),$(if $(N),--schedules $(N))) $(ARGS)
 
 lock: .venv-lock/bin/uv ## resolve the lock files again; ARGS=--upgrade takes newer versions
 	$(RESOLVE) --output-file requirements.lock $(ARGS)

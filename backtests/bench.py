@@ -8,6 +8,8 @@
 - Iterations a second through the live path, on the bundled market.
 - The exchange by itself: orders a second, from an order to its fill, simulated sessions a second, memory after a year; beside a
   bare server on the same machinery, and backtrader.
+- The order path: journal writes a second beside SQLite alone, an order through the guarded client beside alpaca-py, from restart
+  to a reconciled desk, and from a broken stream to the broker's truth.
 
 Times are medians over the rounds; a ratio is the median of the rounds' own ratios, since machines are noisy.
 """
@@ -20,10 +22,11 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import exchange_rows, live, ours, stock_lumibot
+from benchmarks import exchange_rows, live, order_path_rows, ours, stock_lumibot
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
+from benchmarks.order_path_rows import OrderPathFigures, OrderPathSize
 from benchmarks.row import Row
 from benchmarks.rules import Outcome, Task
 from rich.console import Console
@@ -47,6 +50,7 @@ class Size:
     pace_sessions: int
     rounds: int
     exchange: ExchangeSize
+    order_path: OrderPathSize
     is_judged: bool
 
 
@@ -56,9 +60,18 @@ FULL = Size(
     pace_sessions=20,
     rounds=3,
     exchange=exchange_rows.FULL,
+    order_path=order_path_rows.FULL,
     is_judged=True,
 )
-QUICK = Size(Task(3, 60), (Task(3, 2), Task(6, 2)), pace_sessions=2, rounds=1, exchange=exchange_rows.QUICK, is_judged=False)
+QUICK = Size(
+    Task(3, 60),
+    (Task(3, 2), Task(6, 2)),
+    pace_sessions=2,
+    rounds=1,
+    exchange=exchange_rows.QUICK,
+    order_path=order_path_rows.QUICK,
+    is_judged=False,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,7 @@ class Figures:
     idle_paces: list[Pace]
     loads: list[Load]
     exchange: ExchangeFigures
+    order_path: OrderPathFigures
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -84,7 +98,8 @@ def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
 def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     """Everything, in turns: each round runs every contestant once."""
     runs = contestants()
-    found = Figures({name: [] for name in runs}, [], [], [], exchange_rows.measure(size.exchange, tell))
+    exchange, order_path = exchange_rows.measure(size.exchange, tell), order_path_rows.measure(size.order_path, tell)
+    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path)
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -158,6 +173,7 @@ def rows(figures: Figures) -> list[Row]:
         refresh_row(figures.loads),
         pace_row(figures.paces, figures.idle_paces),
         *exchange_rows.rows(figures.exchange),
+        *order_path_rows.rows(figures.order_path),
     ]
 
 

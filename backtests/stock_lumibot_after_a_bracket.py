@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -35,6 +35,7 @@ from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_clients import stock_data_client, trading_client
 from desk.brokers.alpaca_market import DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
+from desk.brokers.trade_stream import StateName, StreamState
 from desk.brokers.update_counter import UpdateCounter
 from desk.core.ports import Clock
 from desk.core.review import Limits
@@ -88,9 +89,9 @@ class PatientReplay(ReplayExecutor):
     """Goes on with the next iteration when one raised, as Lumibot's live scheduler does; remembers what was raised."""
 
     def __init__(self, strategy: Any, stage: Stage, chosen: Sequence[Session]) -> None:
-        super().__init__(strategy, stage, chosen)
         self.asked = 0
-        self.raised: list[Exception] = []
+        self.raised: list[BaseException] = []
+        super().__init__(strategy, stage, chosen, self.raised.append)
 
     def _on_trading_iteration(self) -> None:
         self.asked += 1
@@ -107,14 +108,11 @@ class CountingStream(TradingStream):
         super().__init__(endpoint.api_key, endpoint.api_secret, paper=True, url_override=endpoint.stream_url or "")
         self.updates = updates
 
-    def subscribe_trade_updates(self, handler: Callable[[Any], Awaitable[Any]]) -> None:
-        async def counted(update: Any) -> None:
-            try:
-                await handler(update)
-            finally:
-                self.updates.add()
-
-        super().subscribe_trade_updates(counted)
+    async def _dispatch(self, msg: dict[str, Any]) -> None:
+        try:
+            await super()._dispatch(msg)
+        finally:
+            self.updates.add(msg)
 
     def run(self) -> None:
         super().run()
@@ -148,6 +146,13 @@ class StockAlpaca(Alpaca):
             return super()._submit_order(order)
         finally:
             self.sent += 1
+
+    has_doubts = False  # it knows of none
+
+    @property
+    def stream_state(self) -> StreamState:
+        """Its one connection, as the stage of a replay asks for it."""
+        return StreamState(StateName.LISTENING, SystemClock().now(), connections=1)
 
     def is_stream_running(self) -> bool:
         return bool(self.stream._running)

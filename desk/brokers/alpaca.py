@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
-from alpaca.trading.requests import GetOrdersRequest
+from alpaca.trading.requests import GetOrderByIdRequest, GetOrdersRequest
 from lumibot.brokers import Alpaca
 from lumibot.entities import Order
 
@@ -31,7 +31,16 @@ from desk.brokers.guarded.submission import OrderSender
 from desk.brokers.guarded.transport import GuardedTransport, guard
 from desk.brokers.intake import Intake
 from desk.brokers.lumibot_news import STATUS_WORDS, tell_lumibot
-from desk.brokers.lumibot_orders import key_of, member_order, plain_order, spec_of
+from desk.brokers.lumibot_orders import (
+    PackageTerms,
+    key_of,
+    member_order,
+    package_order,
+    package_spec,
+    package_text,
+    plain_order,
+    spec_of,
+)
 from desk.brokers.resync import Resync
 from desk.brokers.sending import Sending
 from desk.brokers.stream_timing import StreamTiming
@@ -78,6 +87,7 @@ class DeskAlpaca(Alpaca):
         self._groups: dict[str, Order] = {}
         self.updates = UpdateCounter()
         self._sent = 0
+        self._is_listening = False
         self._client = self._guarded_client()
         self._resync = Resync(self._client, self._intake, door, clock)
         config = {"API_KEY": endpoint.api_key, "API_SECRET": endpoint.api_secret, "PAPER": endpoint.is_paper}
@@ -102,7 +112,7 @@ class DeskAlpaca(Alpaca):
         self._stop_event.wait(seconds)
 
     def _get_stream_object(self) -> Any:
-        handlers = StreamHandlers(self._on_message, self._resync_all, self._resync_all, self._on_trouble, self._on_state)
+        handlers = StreamHandlers(self._on_message, self.resync, self.resync, self._on_trouble, self._on_state)
         generator = np.random.default_rng(self._wall.seed)
         wall = self._wall
         return TradeStream(
@@ -120,7 +130,16 @@ class DeskAlpaca(Alpaca):
     # ---- out ---------------------------------------------------------------------------------------------------------
 
     def _submit_order(self, order: Order) -> Order:
-        spec = self._spec_for(order)
+        return self._send_as(order, self._spec_for(order))
+
+    def _submit_package(self, legs: list[Order], terms: PackageTerms) -> Order:
+        """Send several legs as one order. Returns Lumibot's order for the whole; the legs are its children."""
+        order = package_order(legs, terms)
+        return self._send_as(
+            order, self._foreign_spec(order, package_text(legs, terms), lambda key: package_spec(legs, terms, key))
+        )
+
+    def _send_as(self, order: Order, spec: OrderSpec | None) -> Order:
         if spec is None:
             return order
         self._groups[spec.key] = order
@@ -136,7 +155,7 @@ class DeskAlpaca(Alpaca):
         """What the journal meant by this order. A key that is not journaled goes nowhere."""
         key = key_of(order)
         if key is None:
-            return self._foreign_spec(order)
+            return self._foreign_spec(order, str(order), lambda key: spec_of(order, key))
         step = self.door.step(key)
         if isinstance(step, Submit):
             return step.spec
@@ -144,27 +163,39 @@ class DeskAlpaca(Alpaca):
         self._failed(order, ValueError(key))
         return None
 
-    def _foreign_spec(self, order: Order) -> OrderSpec | None:
-        key = self.door.foreign(str(order.asset.symbol), str(order))
+    def _foreign_spec(self, order: Order, text: str, read: Callable[[str], OrderSpec]) -> OrderSpec | None:
+        """Journal an order that did not come through the corridor, and read it under its new key."""
+        key = self.door.foreign(str(order.asset.symbol), text)
         try:
-            return spec_of(order, key)
+            return read(key)
         except ValueError as error:
             self.door.refused(BrokerRefusal(key, None, None, str(error), explained=True))
             self._failed(order, error)
             return None
 
     def _failed(self, order: Order, error: Exception) -> None:
-        order.set_error(error)
+        for each in (*order.child_orders, order):
+            each.set_error(error)
         self._process_trade_event(order, self.ERROR_ORDER, error=error)
 
-    def _submit_orders(self, orders: list[Any], **_: Any) -> list[Order]:
+    def _submit_orders(
+        self,
+        orders: list[Any],
+        is_multileg: bool = False,
+        order_type: str | None = None,
+        duration: str = "day",
+        price: float | None = None,
+    ) -> list[Order]:
+        """Lumibot's list of orders, or its several legs of one order; from the order thread also the desk's own changes."""
+        if is_multileg:
+            return [self._submit_package(orders, PackageTerms(order_type, duration, price))]
         # Price changes and cancels share Lumibot's order queue, so that what the desk decided first is sent first.
         for item in orders:
             if isinstance(item, Order):
                 self._submit_order(item)
             else:
                 self._change(item)
-        return []
+        return [item for item in orders if isinstance(item, Order)]
 
     def _change(self, step: Replace | Cancel) -> None:
         self._sent += 1
@@ -215,15 +246,17 @@ class DeskAlpaca(Alpaca):
 
     def _track(self, spec: OrderSpec) -> None:
         """Let Lumibot track each member of a group that the broker has as an order of its own."""
-        tracked = {known.identifier for known in self.get_all_orders()}
-        for role in GroupRole:
-            broker_id = self._intake.current((spec.key, role))
-            order = member_order(self._groups[spec.key], role)
-            if broker_id is None or order is None:
-                continue
-            order.set_identifier(broker_id)
-            if broker_id not in tracked and order.is_active():
-                self._unprocessed_orders.append(order)
+        # The ids first: whoever passes news on holds the intake's lock and takes Lumibot's, never the other way round.
+        ids = {role: self._intake.current((spec.key, role)) for role in GroupRole}
+        with self._lock:
+            tracked = {known.identifier for known in self.get_all_orders()}
+            for role, broker_id in ids.items():
+                order = member_order(self._groups[spec.key], role)
+                if broker_id is None or order is None:
+                    continue
+                order.set_identifier(broker_id)
+                if broker_id not in tracked and order.is_active():
+                    self._unprocessed_orders.append(order)
 
     def _tell(self, event: OrderEvent) -> None:
         """Pass news of the desk's orders on to Lumibot, which calls the strategy back."""
@@ -242,10 +275,13 @@ class DeskAlpaca(Alpaca):
         self._groups[spec.key] = order
         self._intake.resume(spec, since, statuses)
 
-    def catch_up(self, filled: dict[str, Filled]) -> None:
-        """After a restart: bring the desk to the broker's truth, beyond the `filled` that the journal has counted."""
+    def catch_up(self, filled: dict[str, Filled], lost_after: timedelta) -> None:
+        """After a restart: bring the desk to the broker's truth, beyond the `filled` that the journal has counted.
+
+        What was decided longer than `lost_after` ago and is not there never arrived.
+        """
         self._intake.take_as_booked(filled)
-        self._resync.run(lost_after=timedelta(0))
+        self._resync.run(lost_after)
         for spec in self._intake.live().values():
             self._track(spec)
 
@@ -261,9 +297,10 @@ class DeskAlpaca(Alpaca):
         except Exception as error:
             self.door.trouble(f"a trade update of the broker could not be read: {error!r}")
         finally:
-            self.updates.add()
+            self.updates.add(message)
 
-    def _resync_all(self) -> None:
+    def resync(self) -> None:
+        """Bring the desk to the broker's truth. Raises what the broker's silence raises; it may be called from any thread."""
         self._resync.run()
         for spec in self._intake.live().values():
             self._track(spec)
@@ -275,6 +312,7 @@ class DeskAlpaca(Alpaca):
         # Before the first connection nothing is traded, and after the last one nothing more.
         if state.connections and state.name is not StateName.STOPPED:
             self.door.link(state.name is StateName.LISTENING, state.reason or state.name.value)
+        self._is_listening = state.name is StateName.LISTENING
 
     @property
     def stream_state(self) -> StreamState:
@@ -282,8 +320,13 @@ class DeskAlpaca(Alpaca):
         return state
 
     def is_stream_running(self) -> bool:
-        """Whether the websocket listens and the desk has seen the broker's truth since."""
-        return self.stream_state.name is StateName.LISTENING
+        """Whether the websocket listens, the desk has seen the broker's truth since, and was told so."""
+        return self._is_listening
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether there are orders of which it is not known if they arrived."""
+        return any(self._intake.current((key, spec.first_role)) is None for key, spec in self._intake.live().items())
 
     # ---- reading the broker ------------------------------------------------------------------------------------------
 
@@ -293,8 +336,13 @@ class DeskAlpaca(Alpaca):
 
     def _pull_broker_all_orders(self) -> list[Any]:
         request = GetOrdersRequest(status=QueryOrderStatus.OPEN, limit=500)
-        parents = self.api.get_orders(filter=request)
-        return [order for parent in parents for order in (parent, *(parent.legs or []))]
+        parents = [self._with_legs(order) for order in self.api.get_orders(filter=request)]
+        # A multi-leg order has no symbol and trades nothing: its legs do.
+        return [order for parent in parents for order in (parent, *(parent.legs or [])) if order.symbol]
+
+    def _with_legs(self, order: Any) -> Any:
+        """A multi-leg order's legs are in no listing of their own; asked for nested, a listing may leave other orders out."""
+        return order if order.symbol or order.legs else self.api.get_order_by_id(order.id, GetOrderByIdRequest(nested=True))
 
     def _pull_all_orders(self, strategy_name: str, strategy_object: Any) -> list[Order]:
         """Open orders at the broker as Lumibot orders; those tracked here are given back as the very objects tracked."""
@@ -308,7 +356,7 @@ class DeskAlpaca(Alpaca):
         return pulled + [order for identifier, order in tracked.items() if identifier not in listed]
 
     def _parse_broker_order(self, response: Any, strategy_name: str, strategy_object: Any = None) -> Order:
-        """Any stock order as a simple Lumibot order: Lumibot cannot build a group's parent without its children."""
+        """Any order as a simple Lumibot order: Lumibot cannot build a group's parent without its children."""
         order = plain_order(response, strategy_name)
         order.status = STATUS_WORDS.get(STATUS[response.status.value], "new")
         return order

@@ -45,36 +45,73 @@ def facts_of_message(message: Mapping[str, Any]) -> list[Fact]:
     order = data["order"]
     stamp = data.get("timestamp") or data.get("at") or order.get("updated_at")
     at = moment(stamp)
-    event = data["event"]
-    price, quantity = data.get("price"), data.get("qty")
-    execution = None
-    if event in ("fill", "partial_fill") and price is not None and quantity is not None:
-        name = str(data.get("execution_id") or f"{order['id']}:{order.get('filled_qty')}")
-        execution = Execution(name, _whole(quantity), Decimal(str(price)))
-    return [_fact(each, at, execution if each is order else None, event) for each in (order, *(order.get("legs") or ()))]
+    executions = _executions(data)
+    return [_fact(each, at, executions.get(str(each["id"])), data["event"]) for each in _in_turn(order)]
+
+
+def _executions(data: Mapping[str, Any]) -> dict[str, Execution]:
+    """What traded, by the id of the order that traded it: of a multi-leg order the legs, each with an execution of its own."""
+    if data["event"] not in ("fill", "partial_fill"):
+        return {}
+    order = data["order"]
+    if _is_multi_leg(order):
+        told = [(str(leg["order_id"]), leg) for leg in data.get("legs") or ()]
+    else:
+        told = [(str(order["id"]), data)]
+    return {
+        each: Execution(
+            str(said.get("execution_id") or f"{each}:{order.get('filled_qty')}"),
+            _whole(said["qty"]),
+            Decimal(str(said["price"])),
+        )
+        for each, said in told
+        if said.get("price") is not None and said.get("qty") is not None
+    }
 
 
 def facts_of_order(order: Mapping[str, Any]) -> list[Fact]:
     """Facts in an order of an answer, raw JSON with its legs nested. Raises KeyError or ValueError for anything else."""
-    return [_fact(each, None, None, "looked up") for each in nested(order)]
+    return [_fact(each, None, None, "looked up") for each in _in_turn(order)]
+
+
+def _is_multi_leg(order: Mapping[str, Any]) -> bool:
+    """Whether it is a multi-leg order itself: its legs have the same class, and a symbol each."""
+    return order.get("order_class") == "mleg" and not order.get("symbol")
+
+
+def _in_turn(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Every order told of; a multi-leg order itself comes last, so that it ends when all that its legs traded is told."""
+    every = list(nested(order))
+    return every[1:] + every[:1] if _is_multi_leg(order) else every
 
 
 def nested(order: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield order
-    yield from order.get("legs") or ()
+    """Every order that `order` tells of: itself, its legs, and those that they took the places of and that are not listed."""
+    listed = [order, *(order.get("legs") or ())]
+    ids = {each["id"] for each in listed}
+    yield from listed
+    yield from (_predecessor(each) for each in listed if each.get("replaces") and each["replaces"] not in ids)
+
+
+def _predecessor(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an order tells of the one that it replaced, when nothing else may ever tell of it: that it is gone."""
+    at = order.get("created_at") or order.get("updated_at")
+    return {"id": order["replaces"], "status": "replaced", "replaced_by": order["id"], "updated_at": at}
 
 
 def _fact(order: Mapping[str, Any], at: datetime | None, execution: Execution | None, text: str) -> Fact:
     updated_at = moment(order.get("updated_at") or order.get("created_at"))
     average = order.get("filled_avg_price")
     happened = at or moment(order.get("filled_at") or order.get("updated_at") or order.get("created_at"))
+    # A multi-leg order trades nothing of its own: its quantity counts units at a net price, the contracts are its legs'.
+    has_fills = not _is_multi_leg(order)
     return Fact(
         broker_id=str(order["id"]),
         status=STATUS[order["status"]],
         at=happened,
         updated_at=updated_at,
-        filled=_whole(order.get("filled_qty") or 0),
-        average_price=None if average is None else Decimal(str(average)),
+        filled=_whole(order.get("filled_qty") or 0) if has_fills else 0,
+        average_price=Decimal(str(average)) if has_fills and average is not None else None,
         execution=execution,
         replaced_by=order.get("replaced_by"),
         text=text,

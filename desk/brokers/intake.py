@@ -72,7 +72,7 @@ class Intake:
         with self._lock:
             ids = members(spec, order)
             self._door.acknowledged(Acknowledged(spec.key, {role.value: broker_id for role, broker_id in ids.items()}))
-            waiting = [event for role, broker_id in ids.items() for event in self._groups.bind(broker_id, (spec.key, role))]
+            waiting = self._groups.bind({(spec.key, role): broker_id for role, broker_id in ids.items()})
             self._pass_on(None, waiting)
             self.looked_up(order)
             return ids
@@ -82,7 +82,7 @@ class Intake:
         with self._lock:
             member = self._groups.member(old_id)
             if member is not None:
-                self._pass_on(None, self._groups.bind(str(order["id"]), member))
+                self._pass_on(None, self._groups.bind({member: str(order["id"])}))
 
     def message(self, message: Mapping[str, Any]) -> None:
         """A raw message of the trade-update stream. Raises KeyError or ValueError for one that cannot be read."""

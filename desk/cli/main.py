@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from desk.cli import config, exchange, journal
+from desk.cli.adopt import adopt
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.mode import mode
@@ -23,6 +24,7 @@ exchange.app.command("conformance")(conformance)
 app.add_typer(exchange.app, name="exchange")
 app.command("strategies")(strategies)
 app.command("mode")(mode)
+app.command("adopt")(adopt)
 app.add_typer(journal.app, name="journal")
 app.command("status")(status)
 

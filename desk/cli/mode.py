@@ -12,8 +12,10 @@ from desk.domain.decisions import Mode
 from desk.domain.errors import UsageError
 from desk.domain.journal import ModeChanged, Row
 from desk.journal.sql import SqlJournal
+from desk.runtime.build import stopped_desk
 from desk.runtime.clock import SystemClock
 from desk.runtime.run_folder import reopen
+from desk.settings.load import load_settings
 
 
 def mode(
@@ -23,8 +25,8 @@ def mode(
 ) -> None:
     """Show what the desk of a run may do, or change it. Stop the run first: one process writes a journal."""
     folder, _ = reopen(run, None, None)
-    with folder.locked():
-        _show_or_change(SqlJournal(folder.journal, ""), run, wanted, reason)
+    with stopped_desk(folder, load_settings().journal_url, f"desk mode {run}") as (_, journal):
+        _show_or_change(journal, run, wanted, reason)
 
 
 def _show_or_change(journal: SqlJournal, run: Path, wanted: Mode | None, reason: str) -> None:

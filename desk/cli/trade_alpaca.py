@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from desk.brokers.endpoint import Endpoint
@@ -15,7 +16,7 @@ from desk.report.console import RunConsole, print_banner
 from desk.runtime.alpaca_run import AlpacaRun, account_number, check_account
 from desk.runtime.plugins import load_strategy
 from desk.runtime.request import RunRequest
-from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
+from desk.runtime.run_folder import RunFolder, RunIdentity, create, journal_name, reopen
 from desk.runtime.watch import Watch, gate_words
 from desk.settings.load import Settings
 
@@ -26,7 +27,7 @@ def trade_at_alpaca(options: TradeOptions, settings: Settings) -> int:
     endpoint = endpoint_of(settings)
     number = account_number(endpoint)
     check_account(options.account, number)
-    folder = _folder(options, number)
+    folder = _folder(options, number, settings.journal_url)
     log_to(folder.log)
     request = RunRequest(
         strategy=folder.identity().strategy,
@@ -41,7 +42,13 @@ def trade_at_alpaca(options: TradeOptions, settings: Settings) -> int:
         print_banner(console, _banner(request, endpoint, number, folder))
         strategy_class = load_strategy(request.strategy)
         run = AlpacaRun(
-            request, strategy_class, endpoint, folder, lambda text: console.print(text, soft_wrap=True), watch.iteration
+            request,
+            strategy_class,
+            endpoint,
+            folder,
+            lambda text: console.print(text, soft_wrap=True),
+            watch.iteration,
+            account=number,
         )
         result = run.run()
     if options.dry_run:
@@ -59,7 +66,7 @@ def endpoint_of(settings: Settings) -> Endpoint:
     return Endpoint(key, secret, is_paper=credentials.is_paper)
 
 
-def _folder(options: TradeOptions, number: str) -> RunFolder:
+def _folder(options: TradeOptions, number: str, journal_url: SecretStr | None) -> RunFolder:
     """One journal for one strategy in one account: a restart goes on with it, whether or not somebody says --resume."""
     if options.resume is not None:
         folder, identity = reopen(options.resume, options.strategy, "alpaca")
@@ -77,7 +84,9 @@ def _folder(options: TradeOptions, number: str) -> RunFolder:
     if folder.path.is_dir():
         return reopen(folder.path, options.strategy, "alpaca")[0]
     load_strategy(options.strategy or "")
-    return create(options.runs, name, RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number))
+    journal = None if journal_url is None else journal_name(journal_url)
+    identity = RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number, journal=journal)
+    return create(options.runs, name, identity)
 
 
 def _banner(request: RunRequest, endpoint: Endpoint, number: str, folder: RunFolder) -> Sequence[str]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from desk.core.lifecycle import next_status
 from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderClass, OrderEvent, OrderStatus
 from desk.domain.steps import Cancel, Step, Submit
-from desk.domain.trades import Book, Filled, Trade
+from desk.domain.trades import Book, Filled, Trade, member_name
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -94,10 +94,10 @@ def with_event(book: Book, event: OrderEvent) -> Book:
         return book
     role = _role(event, trade)
     if event.fill is not None:
-        fresh = uncounted(book, event.broker_id, event.fill)
+        fresh = uncounted(book, event)
         if fresh is None:
             return book
-        book = _counted(book, event.broker_id, fresh)
+        book = _counted(book, event, fresh)
         trade = _with_fill(trade, fresh, role)
     # Late news of exits that a newer cover has replaced says nothing about the cover.
     if role is not GroupRole.ENTRY and event.key != trade.exits_key:
@@ -111,30 +111,31 @@ def with_unexpected(book: Book, event: OrderEvent) -> Book:
     A fill of a trade that was taken for over brings the trade back: its shares are real.
     """
     trade = book.owner(event.key) or book.former(event.key)
-    fresh = None if event.fill is None else uncounted(book, event.broker_id, event.fill)
+    fresh = uncounted(book, event)
     if trade is None or fresh is None:
         return book
     closed = tuple(other for other in book.closed if other.key != trade.key)
-    book = _counted(replace(book, closed=closed), event.broker_id, fresh)
+    book = _counted(replace(book, closed=closed), event, fresh)
     return _with_trade(book, _with_fill(trade, fresh, _role(event, trade)))
 
 
-def uncounted(book: Book, broker_id: str, fill: Fill) -> Fill | None:
-    """What of a fill is not in the book yet, None when all of it is."""
-    if fill.execution_id in book.seen:
+def uncounted(book: Book, event: OrderEvent) -> Fill | None:
+    """What of an event's fill is not in the book yet, None when all of it is."""
+    fill = event.fill
+    if fill is None or fill.execution_id in book.seen:
         return None
     if fill.cumulative is None:
         return fill
-    fresh = min(fill.quantity, fill.cumulative - book.filled.get(broker_id, Filled()).shares)
+    fresh = min(fill.quantity, fill.cumulative - book.filled.get(member_name(event.key, event.role), Filled()).shares)
     return replace(fill, quantity=fresh) if fresh > 0 else None
 
 
-def _counted(book: Book, broker_id: str, fill: Fill) -> Book:
-    filled = book.filled
+def _counted(book: Book, event: OrderEvent, fill: Fill) -> Book:
+    filled, name = book.filled, member_name(event.key, event.role)
     if fill.cumulative is not None:
-        value = filled.get(broker_id, Filled()).value + fill.price * fill.quantity
-        filled = MappingProxyType({**filled, broker_id: Filled(fill.cumulative, value)})
-    return replace(book, seen=book.seen | {fill.execution_id}, filled=filled)
+        value = filled.get(name, Filled()).value + fill.price * fill.quantity
+        filled = filled.with_item(name, Filled(fill.cumulative, value))
+    return replace(book, seen=book.seen.with_item(fill.execution_id, True), filled=filled)
 
 
 def _role(event: OrderEvent, trade: Trade) -> GroupRole:

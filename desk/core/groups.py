@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from desk.core.lifecycle import next_status
 from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, Side
-from desk.domain.trades import Filled
+from desk.domain.trades import Filled, member_name
 
 Member = tuple[str, GroupRole]
 SIBLING = {GroupRole.TAKE_PROFIT: GroupRole.STOP_LOSS, GroupRole.STOP_LOSS: GroupRole.TAKE_PROFIT}
@@ -55,13 +55,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """One order at the broker as far as it is known: `filled` shares for `value` dollars, last changed at `updated_at`."""
+    """One order at the broker as far as it is known, last changed at `updated_at`."""
 
     member: Member
     status: OrderStatus = OrderStatus.SENT
     updated_at: datetime = NEVER
-    filled: int = 0
-    value: Decimal = Decimal(0)
 
 
 class OrderGroups:
@@ -78,6 +76,8 @@ class OrderGroups:
         self._booked: Mapping[str, Filled] = {}
         self._orders: dict[str, OrderState] = {}
         self._current: dict[Member, str] = {}
+        # By member and not by order: a successor is told with what the orders before it had filled.
+        self._filled: dict[Member, Filled] = {}
         self._parked: deque[Fact] = deque(maxlen=MOST_PARKED)
         self._impossible: set[tuple[str, OrderStatus]] = set()
 
@@ -94,7 +94,7 @@ class OrderGroups:
         self._statuses.update({(spec.key, role): status for role, status in statuses.items()})
 
     def take_as_booked(self, filled: Mapping[str, Filled]) -> None:
-        """What of each of the broker's orders, by its id, the journal has counted already: it is no news."""
+        """What of each member, by `member_name`, the journal has counted already: it is no news."""
         self._booked = filled
 
     def forget(self, key: str) -> None:
@@ -115,6 +115,10 @@ class OrderGroups:
         """Id of the order that is `member` now; its former orders stay known for late news."""
         return self._current.get(member)
 
+    def filled(self, member: Member) -> Filled:
+        """What of a member is filled in all, under whatever ids."""
+        return self._filled.get(member, Filled())
+
     def state(self, broker_id: str) -> OrderState | None:
         return self._orders.get(broker_id)
 
@@ -124,15 +128,19 @@ class OrderGroups:
         alive = {member[0] for member, each in self._current.items() if self._orders[each].status not in TERMINAL}
         return tuple(key for key in self._specs if key in alive or key not in heard_of)
 
-    def bind(self, broker_id: str, member: Member) -> list[OrderEvent]:
-        """Say that `broker_id` is `member`'s order now. Returns the news that waited for it."""
-        if broker_id not in self._orders:
-            booked = self._booked.get(broker_id, Filled())
-            status = self._statuses.pop(member, OrderStatus.SENT)
-            self._orders[broker_id] = OrderState(member, status, filled=booked.shares, value=booked.value)
-            self._current[member] = broker_id
-        waited = [fact for fact in self._parked if fact.broker_id == broker_id]
-        self._parked = deque((fact for fact in self._parked if fact.broker_id != broker_id), MOST_PARKED)
+    def bind(self, ids: Mapping[Member, str]) -> list[OrderEvent]:
+        """Say which orders are these members now. Returns the news that waited for them.
+
+        All of a group at once: whether a replaced target lives on or its stop took over shows only beside the stop's id.
+        """
+        for member, broker_id in ids.items():
+            if broker_id not in self._orders:
+                self._orders[broker_id] = OrderState(member, self._statuses.pop(member, OrderStatus.SENT))
+                self._current[member] = broker_id
+                self._filled.setdefault(member, self._booked.get(member_name(*member), Filled()))
+        known = set(ids.values())
+        waited = [fact for fact in self._parked if fact.broker_id in known]
+        self._parked = deque((fact for fact in self._parked if fact.broker_id not in known), MOST_PARKED)
         return [event for fact in waited for event in self.heard(fact)]
 
     # ---- what is said --------------------------------------------------------------------------------------------------
@@ -146,7 +154,7 @@ class OrderGroups:
         known, events = self._with_fills(state, fact)
         if fact.status is OrderStatus.REPLACED and fact.replaced_by and self._lives_on(state.member, fact.replaced_by):
             self._orders[fact.broker_id] = replace(known, status=OrderStatus.REPLACED)
-            return events + self.bind(fact.replaced_by, state.member)
+            return events + self.bind({state.member: fact.replaced_by})
         return self._with_status(known, fact, events)
 
     def _lives_on(self, member: Member, successor: str) -> bool:
@@ -154,28 +162,29 @@ class OrderGroups:
         return self.member(successor) in (None, member)
 
     def _with_fills(self, state: OrderState, fact: Fact) -> tuple[OrderState, list[OrderEvent]]:
-        fresh = fact.filled - state.filled
+        counted = self._filled[state.member]
+        fresh = fact.filled - counted.shares
         if fresh <= 0:
             return state, []
-        price = self._price(state, fact, fresh)
+        price = self._price(counted, fact, fresh)
+        self._filled[state.member] = Filled(fact.filled, counted.value + price * fresh)
         fill = self._fill(state.member, fact, fresh, price)
         status = fact.status if fact.status in _OF_A_FILL else OrderStatus.PARTIALLY_FILLED
         event = OrderEvent(*state.member, status, fact.at, fact.broker_id, fill, fact.text)
-        known = replace(state, filled=fact.filled, value=state.value + price * fresh)
         try:
-            known = replace(known, status=next_status(state.status, status))
+            return replace(state, status=next_status(state.status, status)), [event]
         except ValueError:
             self._impossible.add((fact.broker_id, status))  # the desk hears it from the event
-        return known, [event]
+            return state, [event]
 
-    def _price(self, state: OrderState, fact: Fact, fresh: int) -> Decimal:
+    def _price(self, counted: Filled, fact: Fact, fresh: int) -> Decimal:
         """Dollars a share of what is new: the execution's own when it is all of it, else what the average leaves."""
         told = fact.execution
         if told is not None and (told.quantity == fresh or fact.average_price is None):
             return told.price
         if fact.average_price is None:
             raise ValueError(f"order {fact.broker_id} filled {fact.filled} at no price")
-        return (fact.average_price * fact.filled - state.value) / fresh
+        return (fact.average_price * fact.filled - counted.value) / fresh
 
     def _fill(self, member: Member, fact: Fact, fresh: int, price: Decimal) -> Fill:
         key, role = member

@@ -1,22 +1,228 @@
-"""Reconciliation of the desk's book with what the broker holds."""
+"""Reconciliation three ways: the desk's book, what the broker holds, and what Lumibot thinks. Each difference has one class."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from types import MappingProxyType
 
-from desk.domain.breaks import Break
-from desk.domain.trades import Book
+from desk.core.keys import order_key
+from desk.core.protect import Stamp
+from desk.domain.breaks import Break, BreakKind, Repair
+from desk.domain.decisions import FixedExit
+from desk.domain.journal import ForeignSeen, SharesAdopted
+from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
+from desk.domain.prices import legal_price
+from desk.domain.trades import Book, Filled, Trade
 
 
-def breaks(book: Book, broker_shares: Mapping[str, int], foreign: Mapping[str, int]) -> tuple[Break, ...]:
-    """Differences in symbols that the desk has traded.
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that is open at the broker. `key` is the client order id of the desk's group, None for somebody else's order."""
 
-    `foreign` are shares that were in the account before the desk came; positions of other symbols belong to somebody else.
+    broker_id: str
+    symbol: str
+    side: Side
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilledOrder:
+    """What one order at the broker has filled in all, in shares; a sale counts negative. `is_ours`: the desk sent it."""
+
+    broker_id: str
+    symbol: str
+    shares: int
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerView:
+    """The broker's word at one moment: shares held, open orders (None when not asked), orders with a fill of late."""
+
+    shares: Mapping[str, int]
+    orders: Sequence[OpenOrder] | None = None
+    fills: Sequence[FilledOrder] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Shares by symbol that are known not to be the desk's, and how much of each foreign order, by its id, they include."""
+
+    shares: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+
+
+def reconcile(book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign) -> tuple[Break, ...]:
+    """Differences, at most one a symbol. `strategy` are shares as Lumibot has them, None where nobody asks it."""
+    held = {symbol for symbol, shares in broker.shares.items() if shares}
+    symbols = sorted({*book.symbols(), *held, *(symbol for symbol, shares in foreign.shares.items() if shares)})
+    found = (_difference(symbol, book, broker, strategy, foreign) for symbol in symbols)
+    return tuple(each for each in found if each is not None)
+
+
+def _difference(
+    symbol: str, book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign
+) -> Break | None:
+    expected = book.shares_of(symbol) + foreign.shares.get(symbol, 0)
+    there = broker.shares.get(symbol, 0)
+    if there != expected:
+        return _share_break(symbol, expected, book, broker, foreign)
+    if symbol not in book.symbols():
+        return None
+    if broker.orders is not None and (odd := _order_break(symbol, expected, book, broker.orders)) is not None:
+        return odd
+    if strategy is not None and strategy.get(symbol, 0) != there:
+        text = f"Lumibot counts {strategy.get(symbol, 0)}"
+        return Break(symbol, expected, there, BreakKind.STALE_VIEW, text)
+    return None
+
+
+def _share_break(symbol: str, expected: int, book: Book, broker: BrokerView, foreign: Foreign) -> Break:
+    there = broker.shares.get(symbol, 0)
+    ours = sum(uncounted_of_ours(each, book.filled) for each in broker.fills if each.symbol == symbol and each.is_ours)
+    theirs = sum(each.shares - foreign.counted.get(each.broker_id, 0) for each in foreign_fills(broker, symbol))
+    explained = there - expected == ours + theirs
+    if symbol not in book.symbols():
+        return Break(symbol, expected, there, BreakKind.FOREIGN, "the desk never traded it")
+    if explained and ours:
+        return Break(symbol, expected, there, BreakKind.MISSED, f"fills of the desk's own orders come to {ours:+d}")
+    # Who sold shares that the desk counts on, and that its exits are for, has not left it alone.
+    if explained and there >= book.shares_of(symbol):
+        return Break(symbol, expected, there, BreakKind.FOREIGN, f"orders that are not the desk's filled {theirs:+d}")
+    return Break(symbol, expected, there)
+
+
+def foreign_fills(broker: BrokerView, symbol: str) -> list[FilledOrder]:
+    return [each for each in broker.fills if each.symbol == symbol and not each.is_ours]
+
+
+def uncounted_of_ours(order: FilledOrder, filled: Mapping[str, Filled]) -> int:
+    """Shares of an order of the desk's that its book does not count yet; a sale counts negative."""
+    fresh = abs(order.shares) - filled.get(order.broker_id, Filled()).shares
+    return fresh if order.shares > 0 else -fresh
+
+
+def _order_break(symbol: str, expected: int, book: Book, orders: Sequence[OpenOrder]) -> Break | None:
+    """A difference in open orders where the shares agree."""
+    ours = [order for order in orders if order.symbol == symbol and order.key is not None]
+    lost = [order for order in ours if order.key is not None and book.owner(order.key) is None]
+    if lost:
+        text = f"order {lost[0].key} is open at the broker, and the book has no such trade"
+        return Break(symbol, expected, expected, BreakKind.MISSED, text)
+    for trade in book.trades_of(symbol):
+        keys = {trade.key, *trade.covers}
+        open_sides = {order.side for order in ours if order.key in keys}
+        if trade.is_entry_working and Side.BUY not in open_sides:
+            text = f"the entry {trade.key} works in the book, and is not open at the broker"
+            return Break(symbol, expected, expected, BreakKind.MISSED, text)
+        if trade.shares > 0 and not trade.is_entry_working and Side.SELL not in open_sides:
+            return Break(symbol, expected, expected, BreakKind.BARE, f"{trade.shares} shares have no open exit at the broker")
+    return None
+
+
+# ---- between the looks ---------------------------------------------------------------------------------------------------
+
+
+class Differences:
+    """What is somebody else's in the account, and which differences the look before saw. Used by the desk's thread alone.
+
+    A single look can fall between a fill and its event, so only a difference that lasts for two is believed.
     """
-    held = book.shares()
-    expected = {symbol: held.get(symbol, 0) + foreign.get(symbol, 0) for symbol in book.symbols()}
-    return tuple(
-        Break(symbol, shares, broker_shares.get(symbol, 0))
-        for symbol, shares in sorted(expected.items())
-        if shares != broker_shares.get(symbol, 0)
+
+    def __init__(self) -> None:
+        self._foreign: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+        self._doubts: frozenset[tuple[str, BreakKind]] = frozenset()
+        self._suspects: frozenset[str] = frozenset()
+        self._looks_at_broker = False
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether Lumibot's shares differed from the book's at the last iteration, and the broker was not looked at since."""
+        return bool(self._suspects)
+
+    def foreign_is(self, shares: Mapping[str, int]) -> Mapping[str, int]:
+        """The account as the desk found it: what is there is not the desk's. Returns it without what is zero."""
+        self._foreign = {symbol: count for symbol, count in shares.items() if count}
+        return dict(self._foreign)
+
+    def see(self, seen: ForeignSeen) -> None:
+        self._foreign[seen.symbol] = seen.shares
+        self._counted.update(seen.counted)
+
+    def leave(self, symbol: str, shares: int) -> None:
+        """A person gave shares of `symbol` to the desk; these are left."""
+        self._foreign[symbol] = shares
+
+    def between(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None = None) -> tuple[Break, ...]:
+        return reconcile(book, view, strategy, Foreign(self._foreign, self._counted))
+
+    def look(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[list[Break], list[Break]]:
+        """A look at the broker. Returns what differs, and of it what the look before saw too and should stop the desk."""
+        self._looks_at_broker, self._suspects = True, frozenset()
+        found = list(self.between(book, view, strategy))
+        before, self._doubts = self._doubts, frozenset((each.symbol, each.kind) for each in found)
+        return found, [each for each in found if (each.symbol, each.kind) in before and each.repair not in HARMLESS]
+
+    def lumibot(self, book: Book, shares: Mapping[str, int]) -> tuple[Break, ...]:
+        """Compare with Lumibot's `shares`. Returns what lasts; where the broker is looked at, it only calls for that look."""
+        found = [each for each in self.between(book, BrokerView(shares)) if each.repair is Repair.HALT]
+        before, self._suspects = self._suspects, frozenset(each.symbol for each in found)
+        return () if self._looks_at_broker else tuple(each for each in found if each.symbol in before)
+
+
+HARMLESS = frozenset({Repair.LEAVE, Repair.WAIT})
+
+
+def foreign_seen(found: Sequence[Break], book: Book, view: BrokerView) -> list[ForeignSeen]:
+    """What the journal keeps of the foreign trades among the differences."""
+    return [
+        ForeignSeen(
+            each.symbol,
+            each.broker_shares - book.shares_of(each.symbol),
+            {fill.broker_id: fill.shares for fill in foreign_fills(view, each.symbol)},
+        )
+        for each in found
+        if each.kind is BreakKind.FOREIGN
+    ]
+
+
+# ---- shares that a person gives to the desk ------------------------------------------------------------------------------
+
+
+def adoption(stamp: Stamp, symbol: str, shares: int, price: float, rule: FixedExit) -> OrderSpec:
+    """The bracket that adopted shares stand under, its exits at the fractions of `rule` from `price`, the market's now."""
+    limit = legal_price(price)
+    return OrderSpec(
+        key=order_key(stamp.nonce, stamp.at, symbol, "adopt"),
+        symbol=symbol,
+        side=Side.BUY,
+        quantity=shares,
+        type=OrderType.LIMIT,
+        order_class=OrderClass.BRACKET,
+        time_in_force=TimeInForce.GTC,
+        limit_price=limit,
+        take_profit=legal_price(float(limit) * (1 + rule.take_profit_fraction)),
+        stop_loss=legal_price(float(limit) * (1 - rule.stop_loss_fraction)),
     )
+
+
+def with_adopted(book: Book, adopted: SharesAdopted, stamp: Stamp) -> Book:
+    """The book with a trade more: bought already and without any exit, so that the next look covers it."""
+    spec = adopted.spec
+    trade = Trade(
+        spec=spec,
+        decided_at=stamp.at,
+        decided_price=float(adopted.price),
+        reason=f"adopted: {adopted.reason}",
+        entry_status=OrderStatus.FILLED,
+        target_status=OrderStatus.CANCELED,
+        stop_status=OrderStatus.CANCELED,
+        target_price=spec.take_profit,
+        entered=spec.quantity,
+        entry_value=adopted.price * Decimal(spec.quantity),
+        entered_at=stamp.at,
+    )
+    return replace(book, open=MappingProxyType({**book.open, trade.key: trade}))

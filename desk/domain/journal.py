@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, Mode
-from desk.domain.orders import OrderEvent
+from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Cancel, Replace, Submit
 
 
@@ -87,6 +88,35 @@ class ForeignOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignSeen:
+    """Somebody else's trade in the account was recognised: `shares` of `symbol` are not the desk's from here on.
+
+    `counted` says how many shares of each foreign order, by the broker's id, they include; a sale counts negative.
+    """
+
+    symbol: str
+    shares: int
+    counted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SharesAdopted:
+    """A person gave shares of the account to the desk, as if it had bought them at `price` dollars under the bracket `spec`.
+
+    `left` are the shares of the symbol that stay somebody else's.
+    """
+
+    spec: OrderSpec
+    price: Decimal
+    reason: str
+    left: int = 0
+
+    @property
+    def key(self) -> str:
+        return self.spec.key
+
+
+@dataclass(frozen=True, slots=True)
 class BreakFound:
     found: Break
     repaired: bool = False
@@ -108,7 +138,7 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class IterationSkipped:
-    """The broker did not answer when an iteration was due; nothing was decided, exits at the broker stay in force."""
+    """An iteration was due and nothing was decided: the broker did not answer, say, or the machine slept. Exits stay in force."""
 
     reason: str
 
@@ -134,6 +164,8 @@ RowValue = (
     | SentAgain
     | Heard
     | ForeignOrder
+    | ForeignSeen
+    | SharesAdopted
     | BreakFound
     | ModeChanged
     | LinkChanged
@@ -152,6 +184,6 @@ class Row:
     @property
     def step_key(self) -> str | None:
         """Unique key of a message to the broker, None for everything else."""
-        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder):
+        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder | SharesAdopted):
             return self.value.key
         return None

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 
+from desk.domain.grown import Grown
 from desk.domain.orders import TERMINAL, GroupRole, OrderSpec, OrderStatus
 
 ZERO = Decimal(0)
@@ -104,30 +105,31 @@ def _empty() -> Mapping[str, Trade]:
     return MappingProxyType({})
 
 
+def member_name(key: str, role: GroupRole) -> str:
+    """Name of a member for ever, whatever ids the broker gives to its orders."""
+    return f"{key}:{role.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What of one order at the broker is counted: shares (or contracts) and the dollars that they came to."""
+    """What of one member of an order group is counted: shares (or contracts) and the dollars that they came to."""
 
     shares: int = 0
     value: Decimal = ZERO
 
 
-def _no_fills() -> Mapping[str, Filled]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All trades of the desk; `open` by key, `closed` oldest first, `seen` the execution ids already counted.
+    """All trades of the desk; `open` by key, `closed` oldest first, `seen` has the execution ids already counted as its keys.
 
-    `filled` is what is counted of each of the broker's orders, by its id: news of the same fill comes twice, from the
+    `filled` is what is counted of each member of an order group, by `member_name`: news of the same fill comes twice, from the
     stream and from a look at the order.
     """
 
     open: Mapping[str, Trade] = field(default_factory=_empty)
     closed: tuple[Trade, ...] = ()
-    seen: frozenset[str] = frozenset()
-    filled: Mapping[str, Filled] = field(default_factory=_no_fills)
+    seen: Grown[str, bool] = field(default_factory=Grown)
+    filled: Grown[str, Filled] = field(default_factory=Grown)
     last_exit: Mapping[str, date] = field(default_factory=lambda: MappingProxyType({}))
 
     def trades_of(self, symbol: str) -> tuple[Trade, ...]:

@@ -13,6 +13,7 @@ from desk.domain.journal import (
     BreakFound,
     BrokerRefusal,
     ForeignOrder,
+    ForeignSeen,
     Heard,
     IterationDone,
     IterationSkipped,
@@ -22,6 +23,7 @@ from desk.domain.journal import (
     RunStarted,
     RunStopped,
     SentAgain,
+    SharesAdopted,
 )
 from desk.domain.orders import OrderEvent
 from desk.domain.steps import Cancel, Replace, Submit
@@ -37,6 +39,8 @@ KINDS: dict[str, type[Any]] = {
     "acknowledged": Acknowledged,
     "refused": BrokerRefusal,
     "foreign": ForeignOrder,
+    "foreign_seen": ForeignSeen,
+    "adopted": SharesAdopted,
     "heard": Heard,
     "sent_again": SentAgain,
     "break": BreakFound,

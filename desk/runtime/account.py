@@ -1,11 +1,19 @@
-"""The account as Lumibot last saw it: Lumibot syncs at the start of every iteration, so reading it again costs no request."""
+"""The account as Lumibot last saw it, which costs no request, and as the broker tells it; the two compared with the journal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.resync import OVERLAP
+from desk.core.reconcile import HARMLESS, BrokerView, FilledOrder, OpenOrder
+from desk.domain.breaks import Break, BreakKind, Repair
+from desk.domain.orders import Side
 from desk.domain.trades import Account
+from desk.runtime.desk import Desk
 
 
 class LumibotAccountFeed:
@@ -36,3 +44,109 @@ def broker_account(api: Any) -> Account:
     account = api.get_account()
     shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
     return Account(float(account.equity), float(account.cash), shares)
+
+
+# ---- the broker's word for a reconciliation ------------------------------------------------------------------------------
+
+PAGE_OF_ORDERS, PAGE_OF_FILLS = 500, 100
+Raw = Mapping[str, Any]
+GroupOf = Callable[[str, str], str | None]
+
+
+def broker_view(api: Any, after: datetime, group_of: GroupOf) -> BrokerView:
+    """Positions, open orders, and orders that filled after a moment (aware); three requests, and one for each unknown order.
+
+    `group_of(broker_id, client_order_id)` names the desk's group that an order belongs to, None for somebody else's.
+    """
+    fills = {str(raw["order_id"]): raw for raw in _fills(api, after)}  # the last one of an order has its whole
+    shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
+    return BrokerView(shares, _open_orders(api, group_of), [_filled_order(api, raw, group_of) for raw in fills.values()])
+
+
+def _open_orders(api: Any, group_of: GroupOf) -> list[OpenOrder] | None:
+    """None when there are more than one page: what is not on it is not known to be gone."""
+    listed: list[Raw] = api.get("/orders", {"status": "open", "limit": PAGE_OF_ORDERS, "nested": "false"})
+    if len(listed) >= PAGE_OF_ORDERS:
+        return None
+    return [
+        OpenOrder(str(raw["id"]), str(raw["symbol"]), Side(str(raw["side"])), group_of(str(raw["id"]), _client_id(raw)))
+        for raw in listed
+        if raw.get("symbol")  # an order of several legs has none
+    ]
+
+
+def _fills(api: Any, after: datetime) -> Iterator[Raw]:
+    """Executions after a moment, oldest first."""
+    token: dict[str, str] = {}
+    while True:
+        filters = {"after": after.isoformat(), "direction": "asc", "page_size": PAGE_OF_FILLS, **token}
+        page: list[Raw] = api.get("/account/activities/FILL", filters)
+        yield from page
+        if len(page) < PAGE_OF_FILLS:
+            return
+        token = {"page_token": str(page[-1]["id"])}
+
+
+def _filled_order(api: Any, raw: Raw, group_of: GroupOf) -> FilledOrder:
+    order_id = str(raw["order_id"])
+    is_ours = group_of(order_id, "") is not None or group_of(order_id, _client_id(api.get(f"/orders/{order_id}"))) is not None
+    sign = 1 if raw["side"] == "buy" else -1
+    return FilledOrder(order_id, str(raw["symbol"]), sign * whole(float(raw["cum_qty"])), is_ours)
+
+
+def _client_id(raw: Raw) -> str:
+    return str(raw.get("client_order_id") or "")
+
+
+class Reconciler:
+    """Compares desk, broker and Lumibot, asks again where that may mend it, and tells a person what it found.
+
+    Used by one thread. Raises what the broker raises when it does not answer.
+    """
+
+    def __init__(self, desk: Desk, broker: DeskAlpaca, strategy: Any, began: datetime, show: Callable[[str], None]) -> None:
+        """`began` is when what is now in the book was last compared (aware)."""
+        self._desk = desk
+        self._broker = broker
+        self._strategy = strategy
+        self._began = self._after = began
+        self._show = show
+        self._told: set[str] = set()
+        self._stale: set[str] = set()
+
+    def view(self) -> BrokerView:
+        return broker_view(self._broker.api, self._after, self._desk.group_of)
+
+    def look(self, now: datetime) -> tuple[Break, ...]:
+        """Compare at `now`. What may be mended by asking is, and compared again at once. Returns what is left."""
+        found = self._compared()
+        if any(each.repair not in HARMLESS for each in found):
+            self._broker.resync()
+            self._desk.drain()
+            self._desk.cover_bare_shares()
+            self._broker._orders_queue.join()
+            found = self._compared()
+        # Lumibot reads a fill a moment after the desk: only a view that is still old at the next look is worth a word.
+        before, self._stale = self._stale, {each.symbol for each in found if _lags(each)}
+        self._tell([each for each in found if each.repair is not Repair.LEAVE and (each.symbol in before or not _lags(each))])
+        # A little before now: the broker's clock is another one, and what is counted already is not counted again.
+        self._after = max(self._began, now - OVERLAP)
+        return found
+
+    def _compared(self) -> tuple[Break, ...]:
+        found = self._desk.reconcile(self.view(), LumibotAccountFeed(self._strategy).account().shares)
+        for each in found:
+            if each.kind is BreakKind.FOREIGN:  # from here on it is no difference any more
+                self._show(str(each))
+        return found
+
+    def _tell(self, found: Sequence[Break]) -> None:
+        """Print each difference once, as long as it lasts."""
+        texts = {str(each) for each in found}
+        for text in sorted(texts - self._told):
+            self._show(text)
+        self._told = texts
+
+
+def _lags(found: Break) -> bool:
+    return found.kind is BreakKind.STALE_VIEW

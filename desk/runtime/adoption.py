@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.lumibot_orders import lumibot_order
+from desk.brokers.resync import LOST_AFTER
 from desk.domain.orders import GroupRole, OrderStatus
 from desk.domain.steps import Submit
 from desk.domain.trades import Trade
 from desk.runtime.desk import Desk
 
 
-def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any) -> None:
-    """Follow every order group of the open trades under its own client order id, and bring the book to the broker's truth."""
+def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta = LOST_AFTER) -> None:
+    """Follow every order group of the open trades under its own client order id, and bring the book to the broker's truth.
+
+    A message of the process before this one may still be on its way, so an order that is not there counts as lost only
+    when it was decided longer than `lost_after` ago; a later look settles it.
+    """
     book = desk.book
     for trade in book.open.values():
         for key in (trade.key, *trade.covers):
             step = desk.step(key)
             if isinstance(step, Submit):
                 broker.follow(step.spec, lumibot_order(step.spec, strategy), trade.decided_at, _statuses(trade, key))
-    broker.catch_up(dict(book.filled))
+    broker.catch_up(dict(book.filled), lost_after)
     desk.drain()
     desk.cover_bare_shares()
 

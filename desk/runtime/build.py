@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from lumibot.strategies import Strategy
 from lumibot.strategies.strategy_executor import StrategyExecutor
+from pydantic import SecretStr
 
 from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_gateway import AlpacaGateway
-from desk.brokers.alpaca_market import AlpacaMarketFeed, DeskAlpacaData
+from desk.brokers.alpaca_market import STALE_AFTER, AlpacaMarketFeed, DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.stream_timing import StreamTiming
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.review import Limits
 from desk.data import calendars
+from desk.domain.decisions import Target
+from desk.domain.errors import BrokerUnreachable, DeskError, Refused, UsageError
+from desk.domain.market import Market
+from desk.domain.trades import Account
+from desk.journal.holder import Holder
+from desk.journal.lease import Held
 from desk.journal.memory import MemoryJournal
-from desk.journal.sql import SqlJournal
+from desk.journal.sql import SqlJournal, open_journal
 from desk.runtime.account import LumibotAccountFeed
 from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.corridor import Corridor, Iteration
-from desk.runtime.desk import Desk
+from desk.runtime.desk import Decided, Desk
 from desk.runtime.desk_thread import DeskThread
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 from desk.runtime.request import RunRequest
+from desk.runtime.run_folder import RunFolder
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
 
@@ -58,18 +68,89 @@ def plain(behaviour: Behaviour) -> Mapping[str, Any]:
     return {name: getattr(behaviour, name) for name in type(behaviour).model_fields}
 
 
-def open_desk(request: RunRequest, journal_path: Path, clock: Clock) -> tuple[Desk, Journal]:
-    """A desk in a thread of its own over the journal at `journal_path`, with its book recovered.
+@contextmanager
+def stopped_desk(folder: RunFolder, secret_url: SecretStr | None, purpose: str) -> Iterator[tuple[Desk, SqlJournal]]:
+    """The desk of a run that nobody trades now, for a person's `purpose`, its book recovered; nobody starts it meanwhile.
+
+    Raises UsageError when a process trades it.
+    """
+    with folder.locked(), closing(open_journal(folder.journal_with(secret_url), fresh_nonce())) as journal:
+        account = folder.identity().account
+        if account is not None:
+            try:
+                take_lease(journal, Tenancy(account, SHORT_LEASE_SECONDS, lambda text: None, Event(), waits=False))
+            except Refused as error:
+                raise UsageError(f"{purpose}: {error}") from None
+        desk = Desk(journal, SystemClock(), Limits(1.0))
+        desk.recover()
+        yield desk, journal
+
+
+class PunctualDesk(Desk):
+    """A desk that decides on no market older than the oldest quote may be: the machine slept since it was observed, say."""
+
+    def decide(self, market: Market, account: Account, targets: Sequence[Target]) -> Decided:
+        """Raises BrokerUnreachable, before anything is journaled, when the market is not of now."""
+        age: timedelta = self._clock.now() - market.now
+        if age > STALE_AFTER:
+            raise BrokerUnreachable(
+                f"the market was observed {age.total_seconds() / 60:.0f} minutes ago: the machine slept, or its clock was set; "
+                "nothing is decided on it"
+            )
+        return super().decide(market, account, targets)
+
+
+@dataclass(frozen=True)
+class Tenancy:
+    """How a run takes the account that its journal is for. `say` is told, once, why it has to wait; `stop` ends the wait."""
+
+    account: str
+    seconds: float
+    say: Callable[[str], None]
+    stop: Event
+    waits: bool = True
+
+
+def open_desk(request: RunRequest, journal_at: Path | str, clock: Clock, tenancy: Tenancy | None = None) -> tuple[Desk, Journal]:
+    """A desk in a thread of its own over the journal at `journal_at`, with its book recovered, under a lease if there is one.
 
     A dry run works on a copy in memory: what it does not send must not stand in the journal as if it might have been.
+    Raises Refused when another process has the account and nobody is to wait.
     """
-    journal: Journal = SqlJournal(journal_path, fresh_nonce())
-    if request.dry_run:
-        journal = _copied(journal)
-    desk = Desk(journal, clock, limits_of(request.settings.behaviour, request.gate_enforced))
-    desk.work_in(DeskThread(on_error=lambda error: desk.halt(f"the desk met an error: {type(error).__name__}: {error}")))
-    desk.recover()
+    stored = open_journal(journal_at, fresh_nonce())
+    journal: Journal = stored
+    try:
+        if tenancy is not None:
+            take_lease(stored, tenancy)
+        if request.dry_run:
+            journal = _copied(stored)
+        desk = PunctualDesk(journal, clock, limits_of(request.settings.behaviour, request.gate_enforced))
+        desk.work_in(DeskThread(on_error=lambda error: desk.halt(f"the desk met an error: {type(error).__name__}: {error}")))
+        desk.recover()
+    except BaseException:
+        stored.close()
+        raise
     return desk, journal
+
+
+# A command that a person waits for is long done by then.
+SHORT_LEASE_SECONDS = 60.0
+# Between two looks at a lease that another process holds.
+LOOK_AGAIN_SECONDS = 1.0
+
+
+def take_lease(journal: SqlJournal, tenancy: Tenancy) -> None:
+    """Become the one that trades the account. Raises Refused, or DeskError when the wait was stopped."""
+    wall, told = SystemClock(), False
+    holder = Holder.this_process(wall.now())
+    while isinstance(held := journal.lease.take(tenancy.account, wall.now(), holder, tenancy.seconds), Held):
+        if not tenancy.waits:
+            raise Refused(f"{held}. Nothing was started; stop that process first, or let it trade")
+        if not told:
+            tenancy.say(f"{held}. This process waits until that one lets go; Ctrl-C ends the wait")
+            told = True
+        if tenancy.stop.wait(LOOK_AGAIN_SECONDS):
+            raise DeskError(f"stopped while {held.holder} traded account {held.account}; nothing was started")
 
 
 def _copied(journal: Journal) -> Journal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -11,16 +11,17 @@ from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, cover, protect, stale_entries
 from desk.core.rebalance import rebalance
-from desk.core.reconcile import breaks
+from desk.core.reconcile import BrokerView, Differences, foreign_seen, with_adopted
 from desk.core.review import Limits, Situation, review
 from desk.core.targets import checked
-from desk.domain.breaks import Break
+from desk.domain.breaks import Break, Repair
 from desk.domain.decisions import Approved, Denied, Mode, Target
 from desk.domain.journal import (
     Acknowledged,
     BreakFound,
     BrokerRefusal,
     ForeignOrder,
+    ForeignSeen,
     Heard,
     IterationDone,
     LinkChanged,
@@ -29,6 +30,7 @@ from desk.domain.journal import (
     RowValue,
     RunStarted,
     SentAgain,
+    SharesAdopted,
 )
 from desk.domain.market import Market
 from desk.domain.orders import OrderClass, OrderEvent
@@ -54,6 +56,7 @@ class Desk:
         self._journal = journal
         self._clock = clock
         self._limits = limits
+        self._owed: list[ModeChanged] = []
         self._news: list[RowValue] = []
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
@@ -64,8 +67,8 @@ class Desk:
         self._foreign_orders = 0
         self._mode = Mode.ACTIVE
         self._is_linked = True
-        self._foreign: dict[str, int] = {}
-        self._suspects: frozenset[str] = frozenset()
+        self._differences = Differences()
+        self._group_of: dict[str, str] = {}
         self._iterations = 0
 
     # ---- wiring ------------------------------------------------------------------------------------------------------
@@ -75,6 +78,11 @@ class Desk:
 
     def send_through(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    def hand_over(self, work: Callable[[], None]) -> None:
+        """Have the desk's own thread do `work`, and write what it still owes; a failure halts the desk."""
+        self._runner.post(work)
+        self._runner.post(lambda: self._write([], self._clock.now()))
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -116,9 +124,11 @@ class Desk:
         if isinstance(value, OrderEvent):
             self._fold(value)
         elif isinstance(value, Acknowledged):
-            self._answered.add(value.key)
+            self._answer(value)
         elif isinstance(value, BrokerRefusal):
             self._fold_refusal(value)
+        elif isinstance(value, SharesAdopted):
+            self._adopt(value, row.at)
         elif isinstance(value, SentAgain):
             self._unsent.discard(value.key)
             self._book = with_step(self._book, self._steps[value.key], row.at)
@@ -134,13 +144,23 @@ class Desk:
         elif isinstance(value, IterationDone):
             self._iterations = value.number
         elif isinstance(value, RunStarted) and not value.resumed:
-            self._foreign = dict(value.foreign)
+            self._differences.foreign_is(value.foreign)
         elif isinstance(value, ForeignOrder):
             self._foreign_orders += 1
+        elif isinstance(value, ForeignSeen):
+            self._differences.see(value)
+
+    def _answer(self, ack: Acknowledged) -> None:
+        """An answer also tells which of the broker's orders belong to a group of the desk's."""
+        self._answered.add(ack.key)
+        step = self._steps.get(ack.key)
+        group = ack.key if step is None or isinstance(step, Submit) else step.of_key
+        self._group_of.update(dict.fromkeys(ack.broker_ids.values(), group))
 
     def _fold(self, event: OrderEvent) -> bool:
         """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
         fill = event.fill
+        self._group_of[event.broker_id] = event.key
         if fill is not None and fill.execution_id in self._book.seen:
             return True
         trade_is_over = fill is not None and self._book.owner(event.key) is None and event.key in self._steps
@@ -224,35 +244,73 @@ class Desk:
             self._refused(BrokerRefusal(step.key, None, None, f"could not be sent: {error!r}"))
 
     def _write(self, values: Sequence[RowValue], at: datetime) -> None:
-        if not values:
-            return
-        self._journal.append([Row(at, value) for value in values])
-        self._news.extend(values)
+        due = [*self._owed, *values]
+        if due:
+            self._journal.append([Row(at, value) for value in due])
+            self._owed = []
+            self._news.extend(due)
 
     # ---- reconciliation --------------------------------------------------------------------------------------------------
 
-    def start(self, started: RunStarted, account: Account) -> tuple[Break, ...]:
-        """Journal the start of a run. Returns breaks between a recovered book and the broker."""
-        return self._runner.call(lambda: self._start(started, account))
+    def start(self, started: RunStarted, there: Account | BrokerView) -> tuple[Break, ...]:
+        """Journal the start of a run. Returns what nothing explains between a recovered book and the broker."""
+        return self._runner.call(lambda: self._start(started, there))
 
-    def _start(self, started: RunStarted, account: Account) -> tuple[Break, ...]:
+    def _start(self, started: RunStarted, there: Account | BrokerView) -> tuple[Break, ...]:
+        view = there if isinstance(there, BrokerView) else BrokerView(there.shares)
         if not started.resumed:
-            self._foreign = {symbol: shares for symbol, shares in account.shares.items() if shares}
-            started = replace(started, foreign=self._foreign)
+            started = replace(started, foreign=self._differences.foreign_is(view.shares))
         self._write([started], self._clock.now())
-        found = breaks(self._book, account.shares, self._foreign)
-        self._write([BreakFound(each) for each in found], self._clock.now())
-        return found
+        found = self._differences.between(self._book, view)
+        self._see(foreign_seen(found, self._book, view))
+        unexplained = [each for each in found if each.repair is Repair.HALT]
+        self._write([BreakFound(each) for each in unexplained], self._clock.now())
+        return tuple(unexplained)
+
+    def reconcile(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
+        """Compare book, broker and Lumibot's shares by symbol. What lasts for two looks halts, unless it is only Lumibot's.
+
+        Somebody else's trades are journaled as such. Returns what differs now.
+        """
+        return self._runner.call(lambda: self._look(view, strategy))
+
+    def _look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
+        found, lasting = self._differences.look(self._book, view, strategy)
+        self._see(foreign_seen(found, self._book, view))
+        self._halt_on(lasting)
+        return tuple(found)
+
+    def _see(self, seen: Sequence[ForeignSeen]) -> None:
+        self._write(seen, self._clock.now())
+        for each in seen:
+            self._differences.see(each)
 
     def _reconciled(self, account: Account) -> tuple[Break, ...]:
-        """Breaks seen twice in a row. A single look can fall between a fill and its event."""
-        found = breaks(self._book, account.shares, self._foreign)
-        lasting = tuple(each for each in found if each.symbol in self._suspects)
-        self._suspects = frozenset(each.symbol for each in found)
+        lasting = self._differences.lumibot(self._book, account.shares)
+        self._halt_on(lasting)
+        return lasting
+
+    def _halt_on(self, lasting: Sequence[Break]) -> None:
         if lasting and self._mode is Mode.ACTIVE:
             self._write([BreakFound(each) for each in lasting], self._clock.now())
             self._set_mode(Mode.HALTED, "; ".join(str(each) for each in lasting))
-        return lasting
+
+    @property
+    def has_suspects(self) -> bool:
+        return self._differences.has_suspects
+
+    def group_of(self, broker_id: str, client_id: str) -> str | None:
+        """The group that an order at the broker belongs to, None for an order that is not the desk's."""
+        return self._group_of.get(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
+
+    def adopt_shares(self, adopted: SharesAdopted) -> None:
+        """Journal that a person gave shares to the desk; the next `cover_bare_shares` sends their exits."""
+        self.record(adopted)
+        self._runner.call(lambda: self._adopt(adopted, self._clock.now()))
+
+    def _adopt(self, adopted: SharesAdopted, at: datetime) -> None:
+        self._book = with_adopted(self._book, adopted, Stamp(self._journal.nonce, at))
+        self._differences.leave(adopted.spec.symbol, adopted.left)
 
     def halt(self, reason: str) -> None:
         """Open nothing from now on; protection and exits go on."""
@@ -261,9 +319,10 @@ class Desk:
     def _set_mode(self, mode: Mode, reason: str) -> None:
         if mode is self._mode:
             return
-        # First the mode, then the row: a journal that cannot be written must not keep a desk from halting.
+        # First the mode, then the row: a journal that cannot be written must not keep a desk from halting. It owes the row then.
         self._mode = mode
-        self._write([ModeChanged(mode, reason)], self._clock.now())
+        self._owed.append(ModeChanged(mode, reason))
+        self._write([], self._clock.now())
 
     def record(self, value: RowValue) -> None:
         self._runner.call(lambda: self._write([value], self._clock.now()))
@@ -287,7 +346,7 @@ class Desk:
         self._runner.post(lambda: self._acknowledged(ack))
 
     def _acknowledged(self, ack: Acknowledged) -> None:
-        self._answered.add(ack.key)
+        self._answer(ack)
         self._write([ack], self._clock.now())
 
     def refused(self, refusal: BrokerRefusal) -> None:

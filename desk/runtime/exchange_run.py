@@ -22,7 +22,8 @@ from desk.data import calendars
 from desk.data.calendars import Session
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError, ReconciliationBreak
-from desk.domain.journal import IterationDone, RunStarted, RunStopped
+from desk.domain.journal import IterationDone, IterationSkipped, RunStarted, RunStopped
+from desk.exchange.admin_client import AdminClient
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.account import broker_account
@@ -39,8 +40,8 @@ from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
 from desk.runtime.stage import Stage
 
-# The exchange of a replay counts no requests: virtual minutes pass in milliseconds.
-UNLIMITED = 10**9
+# The exchange of a replay counts no requests, and virtual minutes pass in milliseconds: more than a machine makes in a minute.
+UNLIMITED = 100_000
 
 
 @dataclass
@@ -55,6 +56,7 @@ class ExchangeRun:
     show: Callable[[str], None] = lambda text: None
     on_iteration: Callable[[Iteration], None] = lambda iteration: None
     stop: Event = field(default_factory=Event)
+    on_exchange: Callable[[AdminClient], None] = lambda admin: None  # before the desk connects, to switch faults on
 
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that this run replays. Raises ConfigurationError when the data has none of them."""
@@ -76,6 +78,7 @@ class ExchangeRun:
             stack.enter_context(self.folder.locked())
             exchange = stack.enter_context(ExchangeProcess(self._exchange_config(sessions[0].day), self.folder.exchange_log))
             self.on_address(exchange.url)
+            self.on_exchange(exchange.admin)
             clock = VirtualClock(_moment(exchange.admin.status()["now"]))
             desk, journal = open_desk(self.request, self.folder.journal, clock)
             stack.callback(journal.close)
@@ -93,10 +96,12 @@ class ExchangeRun:
         self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], resume_at: datetime | None
     ) -> BaseException | None:
         left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
-        strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, resume_at, self.request.once))
+        skip = self._on_skip(cast.desk)
+        strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once))
         stage.attach(broker)
         if resume_at is not None:
-            adopt(cast.desk, broker, strategy)
+            # The exchange ended with the process before this one: nothing is on its way.
+            adopt(cast.desk, broker, strategy, lost_after=timedelta(0))
             stage.settle()
         self._check(cast.desk, broker, resumed=resume_at is not None)
         executor = strategy._executor
@@ -108,6 +113,13 @@ class ExchangeRun:
             strategy.on_abrupt_closing()
         cast.desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), cast.desk.iterations))
         return executor.exception
+
+    def _on_skip(self, desk: Desk) -> Callable[[BaseException], None]:
+        def skip(error: BaseException) -> None:
+            desk.record(IterationSkipped(f"{type(error).__name__}: {error}"[:500]))
+            self.show("The exchange did not answer: this hook is skipped, nothing was decided; exits stay in force.")
+
+        return skip
 
     def _check(self, desk: Desk, broker: DeskAlpaca, resumed: bool) -> None:
         request = self.request
@@ -153,8 +165,9 @@ class ExchangeRun:
             self.folder.models,
             self.on_iteration,
             self._gateway,
-            # The barrier after each step of the clock sees to it that no update is missing.
-            StreamTiming(resync_seconds=math.inf),
+            # The barrier after each step of the clock sees to it that no update is missing. The exchange is on this machine, and
+            # while its stream is down time stands still: there is nobody to spare.
+            StreamTiming(resync_seconds=math.inf, first_retry_seconds=0.05, longest_retry_seconds=1.0),
         )
 
     def _gateway(self, broker: DeskAlpaca, strategy: Strategy) -> Gateway:

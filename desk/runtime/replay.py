@@ -6,11 +6,13 @@ docs/adr/0007-replay-clock-seams.md, and a test counts the hooks on the pinned L
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from alpaca.common.exceptions import APIError
 from lumibot.strategies.strategy_executor import StrategyExecutor
+from requests import RequestException
 
 from desk.data.calendars import Session
 from desk.runtime.hosting import wants_statistics
@@ -21,9 +23,16 @@ class ReplayExecutor(StrategyExecutor):
     """A StrategyExecutor whose time is the stage's. `exception` holds what ended the run early, None otherwise."""
 
     def __init__(
-        self, strategy: Any, stage: Stage, sessions: Sequence[Session], resume_at: datetime | None = None, once: bool = False
+        self,
+        strategy: Any,
+        stage: Stage,
+        sessions: Sequence[Session],
+        on_skip: Callable[[BaseException], None],
+        resume_at: datetime | None = None,
+        once: bool = False,
     ) -> None:
         super().__init__(strategy)
+        self._on_skip = on_skip
         self._once = once
         self._stage = stage
         self._sessions = sessions
@@ -46,7 +55,8 @@ class ReplayExecutor(StrategyExecutor):
         super().process_queue(skip_first_iteration_events=False)
 
     def _run_live_trading_iteration_with_priority_drains(self, on_trading_iteration: Any) -> None:
-        on_trading_iteration()
+        # Lumibot takes every exception of an iteration for a crash.
+        self._skipping(on_trading_iteration)
 
     def _on_bot_crash(self, error: BaseException) -> None:
         # Lumibot would go on with the next iteration of a crashed strategy; a replay ends.
@@ -97,8 +107,18 @@ class ReplayExecutor(StrategyExecutor):
         self._stage.move_to(moment)
         if self._stage.is_stopped:
             return
-        hook()
+        self._skipping(hook)
         self._stage.settle()
+
+    def _skipping(self, work: Callable[[], Any]) -> None:
+        """Do `work`; when the broker does not answer it is left out, as it would be in live trading."""
+        try:
+            work()
+        except (RequestException, APIError) as error:
+            # Lumibot holds news back during its sync, and would hold them for ever after one that broke off.
+            self.broker._hold_trade_events = False
+            self.broker.process_held_trades()
+            self._on_skip(error)
 
 
 def iteration_times(executor: StrategyExecutor, session: Session) -> Iterator[datetime]:

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from desk.domain.errors import ConfigurationError, UsageError
+from desk.journal.place import place_of
+from desk.settings.variables import JOURNAL_URL_NAME
 
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """What makes a run the same run when it is resumed."""
+    """What makes a run the same run when it is resumed. `journal` is a database's URL without its password, None for a file."""
 
     strategy: str
     broker: str
@@ -24,6 +28,7 @@ class RunIdentity:
     seed: int | None
     config: str | None = None
     account: str | None = None
+    journal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,26 @@ class RunFolder:
     path: Path
 
     @property
-    def journal(self) -> Path:
-        return self.path / "journal.db"
+    def journal(self) -> Path | str:
+        """The journal's file, or the URL of its database without the password."""
+        url = self.identity().journal if self.identity_file.is_file() else None
+        return self.path / "journal.db" if url is None else url
+
+    def journal_with(self, secret_url: SecretStr | None) -> Path | str:
+        """Where to open the journal: as `journal`, with the password that the person's `secret_url` holds.
+
+        Raises ConfigurationError when that URL is not this run's.
+        """
+        there = self.journal
+        if secret_url is None:
+            return there
+        wanted = journal_name(secret_url)
+        if wanted != str(there):
+            raise ConfigurationError(
+                f"{JOURNAL_URL_NAME} is {wanted}, and the run in {self.path} keeps its journal in {there}: unset the variable, "
+                "or resume the run that it belongs to"
+            )
+        return secret_url.get_secret_value()
 
     @property
     def exchange_state(self) -> Path:
@@ -88,6 +111,14 @@ class RunFolder:
         return self.path / "run.json"
 
 
+def journal_name(secret_url: SecretStr) -> str:
+    """A database's URL as it may be shown and kept. Raises ConfigurationError when it is not PostgreSQL's."""
+    place = place_of(secret_url.get_secret_value())
+    if place.path is not None:
+        raise ConfigurationError(f"{JOURNAL_URL_NAME}: give postgresql://user:password@host:port/database, or leave it unset")
+    return str(place)
+
+
 def create(runs: Path, name: str, identity: RunIdentity) -> RunFolder:
     """Make a new folder `name` under `runs`; a number is added when the name is taken.
 
@@ -118,7 +149,7 @@ def reopen(path: Path, strategy: str | None, broker: str | None) -> tuple[RunFol
     if not folder.identity_file.is_file():
         raise UsageError(f"--resume {path}: there is no run in this folder (run.json is missing); give a folder under runs/")
     identity = folder.identity()
-    if not folder.journal.is_file():
+    if isinstance(folder.journal, Path) and not folder.journal.is_file():
         raise UsageError(
             f"--resume {path}: its journal.db is gone, and without it nobody knows what was sent; "
             "restore it, or move the folder away and start anew"

@@ -10,13 +10,16 @@ from typing import Any
 from desk.brokers.alpaca import DeskAlpaca
 from desk.domain.errors import BrokerUnreachable
 from desk.exchange.admin_client import AdminClient
+from desk.runtime.catching_up import TRUTH_TIMEOUT_SECONDS, CatchingUp
 from desk.runtime.clock import VirtualClock, stopwatch, wait_seconds
 from desk.runtime.desk import Desk
 
-# Longer than any hiccup of a loaded machine, short enough that a lost event is noticed while somebody still watches.
+# Longer than any hiccup of a loaded machine, short enough that a lost update is noticed while somebody still watches.
 SETTLE_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 2.0
 LOOK_SECONDS = 0.5
+# Where updates are known to get lost, asking costs less than waiting.
+FAULTY_LOOK_SECONDS = 0.25
 # Wall-clock length of one slice when a replay runs at a stated speed.
 SLICE_SECONDS = 0.05
 
@@ -31,6 +34,7 @@ class Stage:
         self._stop = stop
         self._speed = speed
         self._broker: DeskAlpaca | None = None
+        self._catching_up: CatchingUp | None = None
         self._emitted = 0
         self._sent = 0
         self._process_queue: Callable[[], Any] = lambda: None
@@ -47,6 +51,7 @@ class Stage:
             wait_seconds(0.01)
         self._emitted = int(self._admin.status()["events_emitted"])
         broker.updates.start_at(self._emitted)
+        self._catching_up = CatchingUp(self._admin, broker)
 
     def on_settle(self, process_queue: Callable[[], Any]) -> None:
         self._process_queue = process_queue
@@ -77,22 +82,33 @@ class Stage:
         wait_seconds(SLICE_SECONDS)
         return min(moment, self._clock.now() + timedelta(seconds=self._speed * SLICE_SECONDS))
 
-    def _all_handled(self, broker: DeskAlpaca) -> bool:
-        """Whether every event arrives in time; a person who asks to stop does not wait for a stream that hangs."""
+    def _hear(self, broker: DeskAlpaca, catching_up: CatchingUp) -> None:
+        """Return when every update is dealt with, or what it told was asked for; raises BrokerUnreachable."""
+        if not self._all_came(broker, catching_up) or catching_up.is_called_for():
+            self._emitted = catching_up.run(STOP_TIMEOUT_SECONDS if self.is_stopped else TRUTH_TIMEOUT_SECONDS)
+
+    def _all_came(self, broker: DeskAlpaca, catching_up: CatchingUp) -> bool:
+        """Whether every update comes in time. Without faults the wait is long: news by another way would be other news.
+
+        A person who asks to stop does not wait for a stream that hangs.
+        """
         waited = 0.0
-        while not broker.updates.wait(self._emitted, LOOK_SECONDS):
-            waited += LOOK_SECONDS
+        look_seconds = FAULTY_LOOK_SECONDS if catching_up.has_faults else LOOK_SECONDS
+        while not broker.updates.wait(self._emitted, look_seconds):
+            waited += look_seconds
+            if catching_up.was_cut_off or catching_up.learn():
+                return False
             if waited >= (STOP_TIMEOUT_SECONDS if self.is_stopped else SETTLE_TIMEOUT_SECONDS):
                 return False
         return True
 
     def settle(self) -> None:
-        """Return when every order is sent, every event emitted so far is dealt with, and every callback has run.
+        """Return when every order is sent, every update emitted so far is dealt with, and every callback has run.
 
-        Raises BrokerUnreachable when an event is missing: a replay that goes on without it would not be repeatable.
+        Updates that were lost are made up for by a look at the broker. Raises BrokerUnreachable when it does not answer.
         """
-        broker = self._broker
-        if broker is None:
+        broker, catching_up = self._broker, self._catching_up
+        if broker is None or catching_up is None:
             return
         while True:
             broker._orders_queue.join()
@@ -100,8 +116,7 @@ class Stage:
             if sent != self._sent:
                 # The clock stands still, so only what was sent since the last look can have made news.
                 self._sent, self._emitted = sent, int(self._admin.status()["events_emitted"])
-            if not self._all_handled(broker):
-                raise BrokerUnreachable(f"only part of the exchange's {self._emitted} trade updates arrived: the stream was lost")
+            self._hear(broker, catching_up)
             self._desk.drain()
             self._process_queue()
             if broker._orders_queue.unfinished_tasks == 0 and broker.sent == self._sent:

@@ -13,7 +13,7 @@ from desk.domain.errors import ConfigurationError
 from desk.settings import problems
 from desk.settings.behaviour import Behaviour
 from desk.settings.credentials import Credentials, read_credentials
-from desk.settings.variables import read_variables
+from desk.settings.variables import JOURNAL_URL_NAME, read_variables
 from desk.settings.yaml_file import Document, Location, dotted, read_yaml
 
 DEFAULT_CONFIG = Path("config") / "default.yaml"
@@ -42,11 +42,14 @@ class Settings:
     credentials: Credentials | None
     sources: Mapping[str, str]
     config_file: Path | None
+    journal_url: SecretStr | None = None
 
     def describe(self) -> list[SettingRow]:
         """Rows for people, in the order of the documentation; secrets are masked."""
         values = {dotted(at): problems.plain(value) for at, value in _leaves(self.behaviour)}
         values |= _described_credentials(self.credentials)
+        if self.journal_url is not None:
+            values["journal_url"] = _MASK
         return [SettingRow(name, value, self.sources.get(name, "default")) for name, value in values.items()]
 
 
@@ -64,7 +67,10 @@ def load_settings(
     document = Document({}) if path is None else read_yaml(path, variables)
     behaviour = _behaviour(document, path)
     credentials, origins = read_credentials(variables)
-    return Settings(behaviour, credentials, {**_origins(behaviour, document, path), **origins}, path)
+    journal_url = variables.secret(JOURNAL_URL_NAME)
+    if journal_url is not None:
+        origins = {**origins, "journal_url": variables.told(JOURNAL_URL_NAME)}
+    return Settings(behaviour, credentials, {**_origins(behaviour, document, path), **origins}, path, journal_url)
 
 
 def _default_config() -> Path | None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
+from pydantic import SecretStr
 
 from desk.domain.errors import ConfigurationError
 
 ENVIRONMENT = "environment"
+# Where a run at Alpaca keeps its journal instead of in a file; it may hold a password, so it is a secret as the keys are.
+JOURNAL_URL_NAME = "LUMIDESK_JOURNAL_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class Variables:
 
     def get(self, name: str) -> str | None:
         return self.values.get(name)
+
+    def secret(self, name: str) -> SecretStr | None:
+        """A value that no repr and no message shows."""
+        value = self.values.get(name)
+        return None if value is None else SecretStr(value)
 
     def told(self, name: str) -> str:
         """The variable and its origin, for messages; never its value."""

@@ -25,6 +25,7 @@ from desk.core.reconcile import (
 )
 from desk.domain.breaks import Break, BreakKind, Repair
 from desk.domain.decisions import FixedExit
+from desk.domain.grown import Grown
 from desk.domain.journal import ForeignSeen, SharesAdopted
 from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.trades import Book, Filled, Trade
@@ -86,7 +87,7 @@ def worlds(draw: st.DrawFn) -> World:
             counted[f"manual-{symbol}"] = count
             fills.append(FilledOrder(f"manual-{symbol}", symbol, count, is_ours=False))
         orders.append(OpenOrder(f"theirs-{symbol}", symbol, Side.SELL, None))
-    book = Book(MappingProxyType({one.key: one for one in opened}), closed, filled=MappingProxyType(filled))
+    book = Book(MappingProxyType({one.key: one for one in opened}), closed, filled=Grown(filled.items()))
     held = {symbol: book.shares_of(symbol) + foreign.get(symbol, 0) for symbol in (*SYMBOLS, "ZZZ")}
     shares = {symbol: count for symbol, count in held.items() if count}
     return World(book, BrokerView(shares, tuple(orders), tuple(fills)), shares, Foreign(foreign, counted))

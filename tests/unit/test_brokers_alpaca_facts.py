@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from alpaca.trading.enums import OrderStatus as AlpacaStatus
 
-from desk.brokers.alpaca_facts import STATUS, facts_of_message
+from desk.brokers.alpaca_facts import STATUS, facts_of_message, facts_of_order
 from desk.core.groups import Execution, Fact
 from desk.core.lifecycle import next_status
 from desk.domain.orders import TERMINAL, OrderStatus
@@ -154,3 +154,57 @@ def test_legs_are_facts_of_their_own() -> None:
 def test_what_is_no_update_is_not_read_as_one(strange: dict[str, Any]) -> None:
     with pytest.raises(KeyError):
         facts_of_message(strange)
+
+
+# ---- groups --------------------------------------------------------------------------------------------------------
+
+
+def spread_order(status: str, filled: int) -> dict[str, Any]:
+    """A multi-leg order of three units, as Alpaca writes it; `filled` units so far, at a credit of 1.25."""
+    plain = {"status": status, "updated_at": "2026-10-09T14:00:01Z", "order_class": "mleg", "replaced_by": None}
+    average = {"filled_avg_price": "-1.25" if filled else None}
+    legs = [
+        {**plain, "id": leg, "symbol": symbol, "filled_qty": str(filled), "filled_avg_price": price if filled else None}
+        for leg, symbol, price in (("leg-1", "SPY300118P00400000", "3.50"), ("leg-2", "SPY300118P00395000", "2.25"))
+    ]
+    return {**plain, **average, "id": "parent", "symbol": "", "filled_qty": str(filled), "legs": legs}
+
+
+def test_the_legs_of_a_spread_fill_and_the_spread_itself_ends_after_them() -> None:
+    legs = [
+        {"execution_id": f"x{leg}", "order_id": leg, "symbol": "", "price": price, "qty": "2"}
+        for leg, price in (("leg-1", "3.51"), ("leg-2", "2.25"))
+    ]
+    data = {"event": "partial_fill", "timestamp": "2026-10-09T14:00:00Z", "price": "-1.26", "qty": "2", "legs": legs}
+    facts = facts_of_message({"data": {**data, "order": spread_order("partially_filled", 2)}})
+    assert [(fact.broker_id, fact.filled, fact.average_price) for fact in facts] == [
+        ("leg-1", 2, Decimal("3.50")),
+        ("leg-2", 2, Decimal("2.25")),
+        ("parent", 0, None),
+    ]
+    assert [fact.execution for fact in facts] == [
+        Execution("xleg-1", 2, Decimal("3.51")),
+        Execution("xleg-2", 2, Decimal("2.25")),
+        None,
+    ]
+    assert {fact.status for fact in facts} == {OrderStatus.PARTIALLY_FILLED}
+
+
+def test_an_answer_about_a_spread_says_the_same() -> None:
+    facts = facts_of_order(spread_order("filled", 3))
+    assert [(fact.broker_id, fact.filled, fact.status) for fact in facts] == [
+        ("leg-1", 3, OrderStatus.FILLED),
+        ("leg-2", 3, OrderStatus.FILLED),
+        ("parent", 0, OrderStatus.FILLED),
+    ]
+
+
+def test_an_order_that_took_the_place_of_another_says_so_when_nothing_else_does() -> None:
+    plain = {"status": "new", "updated_at": "2026-10-09T14:00:05Z", "created_at": "2026-10-09T14:00:03Z", "filled_qty": "0"}
+    successor = {**plain, "id": "target-2", "replaces": "target", "replaced_by": None}
+    parent = {**plain, "id": "entry", "legs": [successor]}
+    (gone,) = [fact for fact in facts_of_order(parent) if fact.broker_id == "target"]
+    assert (gone.status, gone.replaced_by, gone.filled) == (OrderStatus.REPLACED, "target-2", 0)
+    assert gone.updated_at == datetime(2026, 10, 9, 14, 0, 3, tzinfo=UTC)
+    listed = {**plain, "id": "target", "status": "replaced", "replaced_by": "target-2"}
+    assert [fact.broker_id for fact in facts_of_order({**parent, "legs": [successor, listed]})] == ["entry", "target-2", "target"]

@@ -12,9 +12,10 @@ from alpaca.common.exceptions import APIError
 
 from desk.brokers.alpaca_orders import order_request
 from desk.brokers.guarded.errors import failure_of
+from desk.brokers.guarded.payload import first_problem
 from desk.brokers.sending import refusal_of
 from desk.domain.journal import BrokerRefusal
-from desk.domain.orders import OrderClass, OrderSpec, OrderType, Side, TimeInForce
+from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderType, PositionIntent, Side, TimeInForce
 
 # ---- requests ------------------------------------------------------------------------------------------------------
 
@@ -60,6 +61,31 @@ def changed(**changes: Any) -> OrderSpec:
 )
 def test_each_order_has_exactly_the_fields_that_alpaca_wants(spec: OrderSpec, expected: dict[str, object]) -> None:
     assert order_request(spec).to_request_fields() == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "price"),
+    [("-1.25", {"limit_price": -1.25}), ("0", {"limit_price": 0.0}), ("2.5", {"limit_price": 2.5}), (None, {})],
+)
+def test_a_multi_leg_order_has_units_legs_and_a_signed_limit_and_no_side_of_its_own(
+    limit: str | None, price: dict[str, float]
+) -> None:
+    legs = (Leg("SPY300118P00400000", 1, PositionIntent.SELL_TO_OPEN), Leg("SPY300118P00395000", 2, PositionIntent.BUY_TO_OPEN))
+    spec = changed(
+        type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+        order_class=OrderClass.MULTI_LEG,
+        limit_price=None if limit is None else Decimal(limit),
+        time_in_force=TimeInForce.DAY,
+        quantity=3,
+        legs=legs,
+    )
+    body = order_request(spec).to_request_fields()
+    sold = {"symbol": legs[0].symbol, "ratio_qty": 1, "side": "sell", "position_intent": "sell_to_open"}
+    bought = {"symbol": legs[1].symbol, "ratio_qty": 2, "side": "buy", "position_intent": "buy_to_open"}
+    kind = "market" if limit is None else "limit"
+    common = {"qty": 3, "time_in_force": "day", "order_class": "mleg", "client_order_id": BRACKET.key, "type": kind}
+    assert body == {**common, **price, "legs": [sold, bought]}
+    assert first_problem(body) is None
 
 
 def test_an_oco_has_no_price_beside_its_exits() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
+from math import gcd
 from typing import Any
 
 import pytest
@@ -10,8 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lumibot.entities import Asset, Order
 
-from desk.brokers.lumibot_orders import key_of, lumibot_order, member_order, spec_of
-from desk.domain.orders import GroupRole, OrderClass, OrderSpec, OrderType, Side, TimeInForce
+from desk.brokers.lumibot_orders import (
+    PackageTerms,
+    contract_of,
+    key_of,
+    lumibot_order,
+    member_order,
+    package_order,
+    package_spec,
+    package_text,
+    spec_of,
+)
+from desk.domain.orders import (
+    LEG_ROLES,
+    GroupRole,
+    Leg,
+    OrderClass,
+    OrderSpec,
+    OrderType,
+    PositionIntent,
+    Side,
+    TimeInForce,
+)
 
 
 class OrderDesk:
@@ -111,3 +133,116 @@ def test_a_stop_limit_and_a_one_sided_group_go_out_as_they_were_meant() -> None:
 def test_what_the_desk_does_not_send_is_refused_with_its_reason(order: Order, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         spec_of(order, "f-1")
+
+
+# ---- several legs ----------------------------------------------------------------------------------------------------
+
+
+def option(strike: float, quantity: Any = 1, side: str = "buy_to_open", right: str = "put", **terms: Any) -> Order:
+    asset = Asset("SPY", asset_type="option", expiration=date(2030, 1, 18), strike=strike, right=right)
+    return Order("test", asset, quantity, side, **terms)
+
+
+def spread(lots: Any = 3) -> list[Order]:
+    return [option(400, lots, "sell_to_open"), option(395.5, lots, "buy_to_open")]
+
+
+CREDIT = PackageTerms("credit", "day", 1.25)
+
+
+def test_a_credit_spread_is_read_as_units_of_a_negative_limit() -> None:
+    spec = package_spec(spread(3), CREDIT, "f-1")
+    assert (spec.key, spec.symbol, spec.order_class) == ("f-1", "SPY", OrderClass.MULTI_LEG)
+    assert (spec.quantity, spec.limit_price, spec.type, spec.time_in_force) == (
+        3,
+        Decimal("-1.25"),
+        OrderType.LIMIT,
+        TimeInForce.DAY,
+    )
+    assert spec.legs == (
+        Leg("SPY300118P00400000", 1, PositionIntent.SELL_TO_OPEN),
+        Leg("SPY300118P00395500", 1, PositionIntent.BUY_TO_OPEN),
+    )
+
+
+@given(
+    st.lists(st.integers(1, 200), min_size=2, max_size=4),
+    st.sampled_from(["credit", "debit", "even"]),
+    st.integers(0, 100_000),
+    st.booleans(),
+)
+def test_units_times_ratio_is_what_each_leg_was_meant_to_trade(
+    quantities: list[int], word: str, cents: int, negative: bool
+) -> None:
+    legs = [option(400 + place, float(quantity)) for place, quantity in enumerate(quantities)]
+    price = Decimal(cents) / 100
+    spec = package_spec(legs, PackageTerms(word, "day", float(-price if negative else price)), "f-1")
+    assert spec.quantity == gcd(*quantities)
+    assert [spec.quantity * leg.ratio for leg in spec.legs] == quantities
+    assert spec.limit_price == {"credit": -price, "debit": price, "even": 0}[word]
+
+
+@pytest.mark.parametrize(
+    ("terms", "limit"),
+    [
+        (PackageTerms("even"), Decimal(0)),
+        (PackageTerms("market"), None),
+        (PackageTerms(None, "day", -0.5), Decimal("-0.5")),
+        (PackageTerms("limit", "day", -0.5), Decimal("-0.5")),
+    ],
+)
+def test_a_price_that_says_itself_what_it_is_needs_no_word(terms: PackageTerms, limit: Decimal | None) -> None:
+    assert package_spec(spread(), terms, "f-1").limit_price == limit
+
+
+def test_legs_that_are_all_bought_can_only_be_a_debit() -> None:
+    legs = [option(400), option(405, right="call")]
+    assert package_spec(legs, PackageTerms(None, "day", 2.0), "f-1").limit_price == Decimal(2)
+
+
+@pytest.mark.parametrize(
+    ("legs", "terms", "problem"),
+    [
+        (spread(1.5), CREDIT, "whole number of contracts"),
+        (spread(0), CREDIT, "whole number of contracts"),
+        ([*spread()[:1], plain()], CREDIT, "option contracts"),
+        ([option(400, 1, "sell"), option(395, 1)], CREDIT, "leaves open"),
+        (spread(), PackageTerms("credit", "gtc", 1.0), "give day"),
+        (spread(), PackageTerms("credit"), "needs a price"),
+        (spread(), PackageTerms(None, "day", 1.0), "debit or a credit"),
+        (spread(), PackageTerms("limit", "day", 1.0), "debit or a credit"),
+        ([option(400), option(400, 1, "sell_to_open")], CREDIT, "two legs"),
+        ([option(400)], CREDIT, "two to four legs"),
+    ],
+)
+def test_several_legs_that_leave_room_for_doubt_are_refused(legs: list[Order], terms: PackageTerms, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        package_spec(legs, terms, "f-1")
+
+
+def test_the_parent_trades_nothing_and_its_legs_are_its_members() -> None:
+    legs = spread()
+    parent = package_order(legs, CREDIT)
+    assert (parent.asset.asset_type, parent.asset.symbol) == (Asset.AssetType.MULTILEG, "SPY")
+    assert (parent.quantity, parent.order_class) == (3, Order.OrderClass.MULTILEG)
+    assert [member_order(parent, role) for role in LEG_ROLES] == [*legs, None, None]
+    assert member_order(parent, GroupRole.ENTRY) is parent
+    assert member_order(parent, GroupRole.STOP_LOSS) is None
+    assert member_order(plain(), GroupRole.LEG_1) is None
+    assert {leg.parent_identifier for leg in legs} == {parent.identifier}
+
+
+def test_several_legs_of_the_journal_come_back_as_they_were() -> None:
+    spec = package_spec([option(400, 4), option(405, 2, "sell_to_close", "call")], PackageTerms("debit", "day", 0.35), "f-1")
+    order = made(spec)
+    assert key_of(order) == "f-1"
+    assert package_spec(order.child_orders, PackageTerms("debit", "day", order.limit_price), "f-1") == spec
+
+
+def test_one_line_tells_all_of_it() -> None:
+    text = package_text(spread(), CREDIT)
+    assert all(part in text for part in ("credit 1.25 day", "sell_to_open 3", "buy_to_open 3", "400", "395.5"))
+
+
+def test_a_contract_is_named_as_the_clearing_corporation_does() -> None:
+    assert contract_of(option(395.5, right="call").asset) == "SPY300118C00395500"

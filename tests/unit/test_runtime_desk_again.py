@@ -90,15 +90,15 @@ def test_a_cover_refused_after_it_went_out_again_is_tried_on_after_a_restart():
 
 def test_a_fresh_run_at_alpaca_can_start_and_a_later_one_goes_on_with_it(tmp_path):
     options = parse(["--strategy", "combined", "--runs", str(tmp_path)])
-    folder = _folder(options, "PA1")
+    folder = _folder(options, "PA1", None)
     assert folder.identity().account == "PA1"
-    assert _folder(options, "PA1") == folder, "a start that died before its journal is not in the way"
+    assert _folder(options, "PA1", None) == folder, "a start that died before its journal is not in the way"
     with folder.locked(), pytest.raises(UsageError, match="journal"):
-        _folder(options, "PA1")  # it has traded, and its memory is gone
+        _folder(options, "PA1", None)  # it has traded, and its memory is gone
     SqlJournal(folder.journal, "n").close()
-    assert _folder(options, "PA1") == folder
-    assert _folder(options, "PA2") != folder
+    assert _folder(options, "PA1", None) == folder
+    assert _folder(options, "PA2", None) != folder
     resume = parse(["--resume", str(folder.path)])
-    assert _folder(resume, "PA1") == folder
+    assert _folder(resume, "PA1", None) == folder
     with pytest.raises(UsageError, match="PA2"):
-        _folder(resume, "PA2")
+        _folder(resume, "PA2", None)

@@ -124,6 +124,7 @@ def test_example_file_sets_nothing(tmp_path: Path) -> None:
         "ALPACA_API_KEY",
         "ALPACA_API_SECRET",
         "ALPACA_IS_PAPER",
+        "LUMIDESK_JOURNAL_URL",
     }
 
 

@@ -239,13 +239,13 @@ def test_a_run_at_alpaca_is_not_resumed_without_keys(tmp_path: Path) -> None:
 def test_a_run_is_resumed_in_its_own_account_only(tmp_path: Path) -> None:
     path = run_at(tmp_path, "alpaca", account="PA1")
     options = parse(["--resume", path])
-    assert str(_folder(options, "PA1").path) == path
+    assert str(_folder(options, "PA1", None).path) == path
     with pytest.raises(UsageError, match=r"that run trades account PA1, the keys belong to PA2.*leave --resume out"):
-        _folder(options, "PA2")
+        _folder(options, "PA2", None)
 
 
 def test_a_new_run_at_alpaca_remembers_its_account(tmp_path: Path) -> None:
-    folder = _folder(parse([*COMBINED, "--runs", str(tmp_path)]), "PA1")
+    folder = _folder(parse([*COMBINED, "--runs", str(tmp_path)]), "PA1", None)
     assert folder.path.name == "combined-alpaca-PA1"
     assert json.loads(folder.identity_file.read_text())["account"] == "PA1"
 

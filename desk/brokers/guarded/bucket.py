@@ -49,7 +49,8 @@ class TokenBucket:
     def __init__(self, stopwatch: Stopwatch, epoch: Stopwatch, wait: Wait, budget: RateBudget | None = None) -> None:
         self.budget = budget or RateBudget()
         self._stopwatch, self._epoch, self._wait = stopwatch, epoch, wait
-        self._back_at: list[float] = []  # a heap: when each token that is out comes back
+        self._back_at: list[tuple[float, int]] = []  # a heap: when tokens that are out come back, and how many
+        self._out = 0
         self._shut_until = float("-inf")
         self._lock = Lock()
 
@@ -86,22 +87,31 @@ class TokenBucket:
             if now < self._shut_until:
                 return self._shut_until - now
             if lacking > 0:
-                return heapq.nsmallest(lacking, self._back_at)[-1] - now
-            heapq.heappush(self._back_at, now + self.budget.window_seconds)
+                return self._back_when(lacking) - now
+            self._hide(1, now + self.budget.window_seconds)
             return 0.0
 
     def _kept(self, protective: bool) -> int:
         return 0 if protective else self.budget.reserve
 
     def _free(self, now: float) -> int:
-        while self._back_at and self._back_at[0] <= now:
-            heapq.heappop(self._back_at)
-        return self.budget.requests - len(self._back_at)
+        while self._back_at and self._back_at[0][0] <= now:
+            self._out -= heapq.heappop(self._back_at)[1]
+        return self.budget.requests - self._out
+
+    def _back_when(self, lacking: int) -> float:
+        """When so many tokens more are back."""
+        for back_at, tokens in sorted(self._back_at):
+            lacking -= tokens
+            if lacking <= 0:
+                return back_at
+        raise AssertionError("more tokens are lacking than are out")
 
     def _hide(self, tokens: int, back_at: float) -> None:
         """Take tokens out that the broker does not have: another program uses the account."""
-        for _ in range(tokens):
-            heapq.heappush(self._back_at, back_at)
+        if tokens > 0:
+            heapq.heappush(self._back_at, (back_at, tokens))
+            self._out += tokens
 
     def _seconds_until_reset(self, headers: Mapping[str, str]) -> float:
         reset = _number(headers.get("X-RateLimit-Reset"))

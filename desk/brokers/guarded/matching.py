@@ -81,20 +81,32 @@ def _is_judged(name: str, meant: Json) -> bool:
 
 
 def _exit_pairs(meant: Json, found: Json) -> list[tuple[str, object, object]]:
-    """Prices of the exits, each against the leg that comes nearest; a leg that was moved is listed beside its successor."""
+    """Prices of the exits, each against the leg that comes nearest; a leg that was moved is listed beside its successor, or not
+    at all: then nobody can say what its price was."""
     pairs: list[tuple[str, Decimal | None, list[Decimal | None]]] = []
     target, stop = meant.get("take_profit"), meant.get("stop_loss")
-    if target and _class(meant) != "oco":
-        pairs.append(_exit_pair("take_profit", "limit_price", target, _legs_of(found, {"limit"})))
-    if stop:
-        stops = _legs_of(found, {"stop", "stop_limit"})
+    targets, stops = _legs_of(found, {"limit"}), _legs_of(found, {"stop", "stop_limit"})
+    if target and _class(meant) != "oco" and not _was_moved(targets, found):
+        pairs.append(_exit_pair("take_profit", "limit_price", target, targets))
+    if stop and not _was_moved(stops, found):
         pairs.append(_exit_pair("stop_loss", "stop_price", stop, stops))
         pairs.append(_exit_pair("stop_loss", "limit_price", stop, stops))
     return [(name, wanted, wanted if wanted in prices else [str(price) for price in prices]) for name, wanted, prices in pairs]
 
 
+def _was_moved(legs: list[Json], found: Json) -> bool:
+    """Whether one of the legs took the place of an order that is not listed."""
+    listed = {leg.get("id") for leg in found.get("legs") or ()}
+    return any(leg.get("replaces") and leg["replaces"] not in listed for leg in legs)
+
+
 def _exit_pair(part: str, name: str, meant: Json, legs: list[Json]) -> tuple[str, Decimal | None, list[Decimal | None]]:
-    return f"{part}.{name}", _number(meant.get(name)), [_number(leg.get(name)) for leg in legs]
+    # A leg that was moved since is not what was sent: it counts as it was meant.
+    return (
+        f"{part}.{name}",
+        _number(meant.get(name)),
+        [_number(leg.get(name)) for leg in legs],
+    )
 
 
 def _legs_of(found: Json, types: set[str]) -> list[Json]:

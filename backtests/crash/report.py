@@ -1,0 +1,75 @@
+"""The figures of all schedules that were played, as tables."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from crash.schedule import BOUND_SECONDS
+
+Json = dict[str, Any]
+MOST_SEEDS = 12
+
+
+def show(lines: Sequence[Json], console: Console) -> None:
+    """Everything about `lines`, one for each schedule."""
+    console.print(_whole(lines))
+    console.print(_counted("Kills", "where", Counter(kill for line in lines for kill in line["kills"])))
+    console.print(_counted("Faults", "kind", _happened(lines)))
+    seeds = _failed(lines)
+    if not seeds:
+        console.print("No failure: nothing lost, doubled or unknown, no share bare for longer than the bound.")
+        return
+    table = Table("failure", "schedules", "seeds", title="Failures")
+    for kind, found in sorted(seeds.items(), key=lambda each: -len(each[1])):
+        table.add_row(kind, str(len(found)), " ".join(map(str, found[:MOST_SEEDS])))
+    console.print(table)
+
+
+def _whole(lines: Sequence[Json]) -> Table:
+    table = Table("figure", "value", title="Schedules")
+    rows: Mapping[str, object] = {
+        "schedules": len(lines),
+        "of them failed": sum(bool(line["failures"]) for line in lines),
+        "lives of the desk": sum(line["lives"] for line in lines),
+        "kills": sum(len(line["kills"]) for line in lines),
+        "faults that happened": sum(_happened(lines).values()),
+        "orders at the exchange": sum(line["orders"] for line in lines),
+        "executions": sum(line["fills"] for line in lines),
+        "journal rows": sum(line["rows"] for line in lines),
+        "schedules that halted the desk": sum(bool(line["halts"]) for line in lines),
+        "longest bare stretch, market seconds": max((line["bare_seconds"] for line in lines), default=0),
+        "  of it with a desk and no fault": max((line["undisturbed_bare_seconds"] for line in lines), default=0),
+        "  stated bound": BOUND_SECONDS,
+        "seconds a schedule": f"{mean(line['wall_seconds'] for line in lines):.2f}" if lines else "",
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def _happened(lines: Iterable[Json]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in lines:
+        found.update(line["faults"])
+    return found
+
+
+def _counted(title: str, name: str, found: Counter[str]) -> Table:
+    table = Table(name, "times", title=title)
+    for label, count in found.most_common():
+        table.add_row(label, str(count))
+    return table
+
+
+def _failed(lines: Iterable[Json]) -> dict[str, list[int]]:
+    seeds: dict[str, list[int]] = defaultdict(list)
+    for line in lines:
+        for kind in sorted({failure["kind"] for failure in line["failures"]}):
+            seeds[kind].append(line["seed"])
+    return seeds
