@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ from desk.domain.journal import (
     RowValue,
     RunStarted,
     RunStopped,
+    SharesAdopted,
 )
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
@@ -108,6 +109,7 @@ PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
     Denied: st.builds(Denied, detail=st.dictionaries(texts, plain, max_size=3)),
     RunStarted: st.builds(RunStarted, foreign=counts, options=st.dictionaries(texts, plain, max_size=3)),
     IterationDone: st.builds(IterationDone, equity_usd=numbers, cash_usd=numbers),
+    SharesAdopted: st.builds(SharesAdopted, specs(), prices),
     Acknowledged: st.builds(Acknowledged, broker_ids=st.dictionaries(texts, texts, max_size=3)),
 }
 # Every kind that a row can have; those of plain texts and counts need no recipe.
@@ -120,8 +122,8 @@ def keyed_apart(values: list[Any]) -> list[Any]:
 
 
 def _rekeyed(value: Any, key: str) -> Any:
-    if isinstance(value, Submit):
-        return Submit(_rekeyed(value.spec, key), value.intent, value.covers)
+    if isinstance(value, Submit | SharesAdopted):
+        return replace(value, spec=_rekeyed(value.spec, key))
     if not isinstance(value, Replace | Cancel | ForeignOrder | OrderSpec):
         return value
     return type(value)(**{field.name: getattr(value, field.name) for field in fields(value)} | {"key": key})
