@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetOrdersRequest
+from fresh_exchange import MORNING
 
 from desk.brokers.alpaca_orders import order_request
 from desk.brokers.guarded.breaker import Change, CircuitBreaker
@@ -23,7 +24,6 @@ from desk.brokers.guarded.transport import GuardedTransport, TimeLimits, guard
 from desk.domain.orders import OrderClass, OrderSpec, OrderType, Side, TimeInForce
 from desk.exchange.process import ExchangeProcess
 
-MORNING = datetime(2008, 9, 2, 14, 0, tzinfo=UTC)
 READ_SECONDS = 0.4
 ORDERS = {"method": "POST", "path": "/v2/orders"}
 ONE_ORDER = "/v2/orders/*"

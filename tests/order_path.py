@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +42,6 @@ from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 
 PATIENCE_SECONDS = 30.0
 NONCE = "f00d"
-MORNING = datetime(2008, 9, 2, 14, 0, tzinfo=UTC)
 # With regular resyncs, for what no event ever tells.
 LOOKING = replace(QUICK, resync_seconds=0.3)
 Json = dict[str, Any]

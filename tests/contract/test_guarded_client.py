@@ -4,8 +4,7 @@ end is known."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +13,10 @@ from alpaca.trading.enums import OrderClass as AlpacaClass
 from alpaca.trading.enums import PositionIntent
 from alpaca.trading.enums import TimeInForce as AlpacaTimeInForce
 from alpaca.trading.requests import GetOptionContractsRequest, LimitOrderRequest, OptionLegRequest, ReplaceOrderRequest
+from fresh_exchange import MORNING
 from guarded_desk import (
     DOUBTS,
     FAULTS,
-    MORNING,
     ONE_ORDER,
     ORDERS,
     READ_SECONDS,
@@ -38,25 +37,9 @@ from desk.brokers.guarded.outcomes import Ended, Mismatch, NotSent, Sent, Unknow
 from desk.brokers.guarded.problems import Problem
 from desk.brokers.guarded.transport import protective
 from desk.domain.orders import OrderClass, OrderSpec, OrderType, Side, TimeInForce
-from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig("bundled", date(2008, 9, 2), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path_factory.mktemp("exchange") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def exchange(process: ExchangeProcess) -> ExchangeProcess:
-    process.admin.clear_faults()
-    process.admin.reset()
-    process.admin.advance(MORNING)
-    return process
 
 
 @pytest.fixture

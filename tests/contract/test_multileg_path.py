@@ -34,11 +34,6 @@ def exchange() -> Iterator[LiveExchange]:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite"
-
-
-@pytest.fixture
 def path(exchange: LiveExchange, journal: Path) -> Iterator[OrderPath]:
     with order_path(venue(exchange), journal) as running:
         yield running

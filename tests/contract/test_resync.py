@@ -4,47 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from order_path import LOOKING, MORNING, NONCE, OrderPath, order_path
+from fresh_exchange import MORNING
+from order_path import LOOKING, NONCE, OrderPath, order_path
 
 from desk.brokers.alpaca_orders import order_request
 from desk.core.keys import order_key
 from desk.domain.decisions import Mode
 from desk.domain.orders import GroupRole
 from desk.domain.steps import Step, Submit
-from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 
 pytestmark = pytest.mark.slow
 ENTRY, TARGET, STOP = GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS
 ORDERS = {"method": "POST", "path": "/v2/orders"}
 FAR = 0.5
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig("bundled", date(2008, 9, 2), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path_factory.mktemp("exchange") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def exchange(process: ExchangeProcess) -> ExchangeProcess:
-    """The exchange of this module, as new, half an hour into the first session."""
-    process.admin.clear_faults()
-    process.admin.reset()
-    process.admin.advance(MORNING)
-    return process
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite"
 
 
 @pytest.fixture

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+# Found beside tests/conftest.py, which puts that folder on the path.
+from fresh_exchange import exchange, journal, process
+
 from desk.data.bundled import load_bundled
 from desk.runtime.exchange_run import ExchangeRun
 from desk.runtime.request import RunRequest
@@ -31,3 +34,6 @@ def exchange_run(tmp_path: Path) -> Callable[..., ExchangeRun]:
         return ExchangeRun(request, strategy_class, load_bundled(), folder)
 
     return build
+
+
+__all__ = ["exchange", "exchange_run", "journal", "process"]

@@ -8,20 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alpaca.trading.requests import GetOptionContractsRequest
+from fresh_exchange import MORNING
 from lumibot.entities import Asset
-from order_path import MORNING, OrderPath, order_path
+from order_path import OrderPath, order_path
 
 from desk.domain.decisions import Mode
 from desk.domain.orders import GroupRole, OrderStatus
 from desk.domain.steps import Cancel, Replace, Submit
-from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from options import occ
 
@@ -31,27 +31,6 @@ TESTS = Path(__file__).parents[1]
 SENDING = {"method": "POST", "path": "/v2/orders"}
 FAR = 0.5
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig("bundled", date(2008, 9, 2), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path_factory.mktemp("exchange") / "log") as running:
-        yield running
-
-
-@pytest.fixture
-def exchange(process: ExchangeProcess) -> ExchangeProcess:
-    """The exchange of this module, as new, half an hour into a session."""
-    process.admin.clear_faults()
-    process.admin.reset()
-    process.admin.advance(MORNING)
-    return process
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal.sqlite"
 
 
 @pytest.fixture
