@@ -113,24 +113,33 @@ def stale_entries(book: Book, stamp: Stamp) -> list[Step]:
     ]
 
 
-# A broker that refuses the same cover over and over is not helped by a hundredth try; a person is.
+# A broker that ends the same cover over and over is not helped by a hundredth at once; a person is, and time may be.
 MAX_COVERS = 5
 
 
-def cover(book: Book) -> list[Step]:
+def cover(book: Book, most: int | None = MAX_COVERS) -> list[Submit]:
     """Orders for trades that hold shares without any live exit: an OCO at the exits which the trade began with.
 
-    Where the market is below the stop already the broker takes no stop; what the stop would have done is a sale now.
+    Where the market is below the stop already the broker takes no stop; what the stop would have done is a sale now. A trade
+    that had `most` covers gets none; None for no limit, where something else bounds how often it is asked.
     """
-    bare = (trade for trade in book.open.values() if trade.shares > 0 and not trade.is_entry_working and not _has_exits(trade))
-    return [_cover(trade) for trade in bare if len(trade.covers) < MAX_COVERS]
+    return [_cover(trade) for trade in _bare(book) if most is None or len(trade.covers) < most]
+
+
+def given_up(book: Book) -> list[Trade]:
+    """Trades whose shares have no exit and get none at once, because the broker ended too many: a person has to look."""
+    return [trade for trade in _bare(book) if len(trade.covers) >= MAX_COVERS]
+
+
+def _bare(book: Book) -> list[Trade]:
+    return [trade for trade in book.open.values() if trade.shares > 0 and not trade.is_entry_working and not _has_exits(trade)]
 
 
 def _has_exits(trade: Trade) -> bool:
     return any(status not in TERMINAL for status in (trade.target_status, trade.stop_status))
 
 
-def _sale(trade: Trade, key: str, limit: Decimal | None, reason: str) -> Step:
+def _sale(trade: Trade, key: str, limit: Decimal | None, reason: str) -> Submit:
     """A plain sale of bare shares, at the market when `limit` is None."""
     kind = OrderType.MARKET if limit is None else OrderType.LIMIT
     spec = OrderSpec(key=key, symbol=trade.symbol, side=Side.SELL, quantity=trade.shares, type=kind, limit_price=limit)
@@ -138,7 +147,7 @@ def _sale(trade: Trade, key: str, limit: Decimal | None, reason: str) -> Step:
     return Submit(spec, Intent(IntentKind.CLOSE, trade.symbol, trade.shares, float(limit or 0), rule, reason), covers=trade.key)
 
 
-def _cover(trade: Trade) -> Step:
+def _cover(trade: Trade) -> Submit:
     key = f"{trade.key}-cover{len(trade.covers) + 1}"
     if trade.stop_passed:
         return _sale(trade, key, None, "the market is below the stop")

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
 from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
-from desk.core.protect import Stamp, cover, protect, stale_entries
+from desk.core.protect import Stamp, cover, given_up, protect, stale_entries
 from desk.core.rebalance import rebalance
 from desk.core.reconcile import BrokerView, Differences, foreign_seen, with_adopted
 from desk.core.review import Limits, Situation, review
@@ -37,6 +37,7 @@ from desk.domain.orders import OrderClass, OrderEvent
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
 from desk.runtime.desk_thread import InlineRunner, Runner
+from desk.runtime.sent_steps import SentSteps
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,11 @@ class Desk:
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
         self._book = Book()
-        self._steps: dict[str, Step] = {}
-        self._answered: set[str] = set()
-        self._unsent: set[str] = set()
+        self._sent = SentSteps()
         self._foreign_orders = 0
         self._mode = Mode.ACTIVE
         self._is_linked = True
         self._differences = Differences()
-        self._group_of: dict[str, str] = {}
         self._iterations = 0
 
     # ---- wiring ------------------------------------------------------------------------------------------------------
@@ -115,8 +113,7 @@ class Desk:
     def _recover(self) -> Book:
         for row in self._journal.rows():
             self._replay(row)
-        unanswered = [step for key, step in self._steps.items() if not isinstance(step, Submit) and key not in self._answered]
-        self._book = without_unanswered(self._book, unanswered)
+        self._book = without_unanswered(self._book, self._sent.unanswered())
         return self._book
 
     def _replay(self, row: Row) -> None:
@@ -124,17 +121,18 @@ class Desk:
         if isinstance(value, OrderEvent):
             self._fold(value)
         elif isinstance(value, Acknowledged):
-            self._answer(value)
+            self._sent.answer(value)
         elif isinstance(value, BrokerRefusal):
             self._fold_refusal(value)
         elif isinstance(value, SharesAdopted):
             self._adopt(value, row.at)
         elif isinstance(value, SentAgain):
-            self._unsent.discard(value.key)
-            self._book = with_step(self._book, self._steps[value.key], row.at)
+            step = self._sent.step(value.key)
+            if step is None:
+                raise ValueError(f"the journal says that {value.key} was sent again, and nowhere that it was decided")
+            self._note_sending(step, row.at)
         elif isinstance(value, Step):
-            self._steps[value.key] = value
-            self._book = with_step(self._book, value, row.at)
+            self._note_sending(value, row.at)
         else:
             self._replay_state(value)
 
@@ -150,20 +148,17 @@ class Desk:
         elif isinstance(value, ForeignSeen):
             self._differences.see(value)
 
-    def _answer(self, ack: Acknowledged) -> None:
-        """An answer also tells which of the broker's orders belong to a group of the desk's."""
-        self._answered.add(ack.key)
-        step = self._steps.get(ack.key)
-        group = ack.key if step is None or isinstance(step, Submit) else step.of_key
-        self._group_of.update(dict.fromkeys(ack.broker_ids.values(), group))
+    def _note_sending(self, step: Step, at: datetime) -> None:
+        self._sent.goes_out(step)
+        self._book = with_step(self._book, step, at)
 
     def _fold(self, event: OrderEvent) -> bool:
         """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
         fill = event.fill
-        self._group_of[event.broker_id] = event.key
+        self._sent.hear(event)
         if fill is not None and fill.execution_id in self._book.seen:
             return True
-        trade_is_over = fill is not None and self._book.owner(event.key) is None and event.key in self._steps
+        trade_is_over = fill is not None and self._book.owner(event.key) is None and self._sent.step(event.key) is not None
         try:
             self._book = with_unexpected(self._book, event) if trade_is_over else with_event(self._book, event)
         except ValueError:
@@ -172,10 +167,7 @@ class Desk:
         return not trade_is_over
 
     def _fold_refusal(self, refusal: BrokerRefusal) -> Step | None:
-        step = self._steps.get(refusal.key)
-        self._answered.add(refusal.key)
-        if refusal.unsent:
-            self._unsent.add(refusal.key)
+        step = self._sent.refuse(refusal)
         if step is not None:
             self._book = with_refusal(self._book, step, refusal.message, unsent=refusal.unsent)
         return step
@@ -190,6 +182,7 @@ class Desk:
         found = self._reconciled(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
+        given_up_before = {trade.key for trade in given_up(self._book)}
         upkeep = self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
         sound, unsound = checked(targets, market, self._book)
         intents = rebalance(sound, self._book, account.equity_usd, market)
@@ -201,7 +194,9 @@ class Desk:
         denied = [verdict for verdict in (*unsound, *verdicts, *planned) if isinstance(verdict, Denied)]
         self._write(denied, market.now)
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
-        return Decided((*upkeep, *steps), tuple(denied), found, news)
+        # What nothing else sells gets one more try an iteration, for as long as it takes.
+        insisted = self._execute([step for step in cover(self._book, most=None) if step.covers in given_up_before], market.now)
+        return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news)
 
     def finish_iteration(self, session: date, account: Account, positions: int) -> None:
         """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
@@ -214,7 +209,17 @@ class Desk:
 
     def cover_bare_shares(self) -> None:
         """Send exits for shares that a restart found without any."""
-        self._runner.call(lambda: self._execute(cover(self._book), self._clock.now()))
+        self._runner.call(self._cover)
+
+    def _cover(self) -> None:
+        self._execute(cover(self._book), self._clock.now())
+        for trade in given_up(self._book):
+            tries = len(trade.covers)
+            self._set_mode(
+                Mode.HALTED,
+                f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. The next iteration tries again; "
+                "look at the account at the broker",
+            )
 
     def _execute(self, steps: Sequence[Step], at: datetime) -> list[Step]:
         """Journal all steps in one write, then send them.
@@ -223,14 +228,12 @@ class Desk:
         """
         if self._gateway is None and steps:
             raise RuntimeError("the desk has no gateway to a broker")
-        again = [step for step in steps if step.key in self._unsent]
+        again = [step for step in steps if self._sent.is_unsent(step.key)]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
         self._write([*fresh, *(SentAgain(step.key) for step in again)], at)
         due = [step for step in steps if step in fresh or step in again]
         for step in due:
-            self._unsent.discard(step.key)
-            self._steps[step.key] = step
-            self._book = with_step(self._book, step, at)
+            self._note_sending(step, at)
         for step in due:
             self._send(step)
         return due
@@ -301,7 +304,7 @@ class Desk:
 
     def group_of(self, broker_id: str, client_id: str) -> str | None:
         """The group that an order at the broker belongs to, None for an order that is not the desk's."""
-        return self._group_of.get(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
+        return self._sent.group_of(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
 
     def adopt_shares(self, adopted: SharesAdopted) -> None:
         """Journal that a person gave shares to the desk; the next `cover_bare_shares` sends their exits."""
@@ -330,7 +333,7 @@ class Desk:
     # ---- the door ----------------------------------------------------------------------------------------------------------
 
     def step(self, key: str) -> Step | None:
-        return self._steps.get(key)
+        return self._sent.step(key)
 
     def foreign(self, symbol: str, text: str) -> str:
         return self._runner.call(lambda: self._foreign_order(symbol, text))
@@ -346,7 +349,7 @@ class Desk:
         self._runner.post(lambda: self._acknowledged(ack))
 
     def _acknowledged(self, ack: Acknowledged) -> None:
-        self._answer(ack)
+        self._sent.answer(ack)
         self._write([ack], self._clock.now())
 
     def refused(self, refusal: BrokerRefusal) -> None:
@@ -356,11 +359,11 @@ class Desk:
         self._write([refusal], self._clock.now())
         step = self._fold_refusal(refusal)
         if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
-            self._execute(cover(self._book), self._clock.now())
+            self._cover()
             return
         trade = self._book.owner(step.key)
         if trade is not None and trade.stop_passed and step.spec.order_class is OrderClass.OCO:
-            self._execute(cover(self._book), self._clock.now())
+            self._cover()
             return
         # Asking again at once gets the same answer; the next iteration tries again, and a person should know now.
         self._set_mode(
@@ -391,4 +394,4 @@ class Desk:
         for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         if events:
-            self._execute(cover(self._book), self._clock.now())
+            self._cover()

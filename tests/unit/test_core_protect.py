@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 from desk.core.keys import order_key
-from desk.core.protect import MAX_COVERS, Stamp, cover, exit_limit, protect, stale_entries
+from desk.core.protect import MAX_COVERS, Stamp, cover, exit_limit, given_up, protect, stale_entries
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
 from desk.domain.orders import GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
@@ -217,6 +217,14 @@ def test_a_person_is_needed_after_the_last_cover() -> None:
     tried = tuple(f"c{number}" for number in range(MAX_COVERS))
     assert len(cover(book(held(**gone, covers=tried[:-1])))) == 1
     assert cover(book(held(**gone, covers=tried))) == []
+    assert [trade.key for trade in given_up(book(held(**gone, covers=tried)))] == [held().key]
+    assert given_up(book(held(**gone, covers=tried[:-1]))) == []
+
+
+def test_shares_that_were_given_up_on_can_still_be_tried_again() -> None:
+    gone = {"entry_status": S.CANCELED, "entered": 30, "target_status": S.REJECTED, "stop_status": S.REJECTED}
+    (step,) = cover(book(held(**gone, covers=tuple(f"c{number}" for number in range(MAX_COVERS)))), most=None)
+    assert step.key == f"{held().key}-cover{MAX_COVERS + 1}"
 
 
 def test_a_key_says_whose_when_what_and_why() -> None:

@@ -69,8 +69,10 @@ def test_a_resting_sale_is_not_asked_to_move_a_target_it_does_not_have():
     for n in range(1, R.MAX_COVERS + 1):
         desk.refused(R.refusal(f"{entry.key}-cover{n}"))
         desk.decide(R.market(n), R.FIVE, [])
+    desk.refused(R.refusal(f"{entry.key}-cover{R.MAX_COVERS + 1}"))
     for hours in (9, 10):
         desk.decide(R.market(hours), R.FIVE, R.leave("AAA"))
+    assert "sale" in outbox.keys[-1]
     assert not any(isinstance(step, R.Replace) and "sale" in step.of_key for step in outbox.sent)
 
 

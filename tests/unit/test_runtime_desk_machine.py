@@ -1,8 +1,8 @@
 """The desk against a small venue that behaves as Alpaca does, through whatever days hypothesis can think of.
 
 At every moment a second desk over the same journal must have the same book, the venue must hold what the book says, and no
-share may be without a live exit unless the broker refused one. A desk that met such a refusal is halted until a person
-loosens it.
+share may be without a live exit unless the broker refused one. A desk that met such a refusal, or whose exits are ended again
+and again, is halted until a person loosens it.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class DeskAndVenue(RuleBasedStateMachine):
         self.clock.move_to(self.clock.now() + timedelta(hours=hours))
         targets = [Target(s, Weight(0.1) if on else Shares(0), RULE, "test") for s, on in sorted(wanted.items())]
         account = Account(100_000.0, 100_000.0, {s: n for s, n in self.venue.shares.items() if n})
-        bare = {trade.key: len(trade.covers) for trade in self.bare() if len(trade.covers) < MAX_COVERS}
+        bare = {trade.key: len(trade.covers) for trade in self.bare()}
         decided = self.desk.decide(self._market(close), account, targets)
         assert decided.breaks == ()
         tried = {key: len(trade.covers) - bare[key] for key, trade in self.desk.book.open.items() if key in bare}
@@ -265,7 +265,9 @@ class DeskAndVenue(RuleBasedStateMachine):
         assert self.desk.book.shares() == {symbol: count for symbol, count in self.venue.shares.items() if count}
 
     @invariant()
-    def it_is_halted_exactly_when_a_cover_was_refused(self) -> None:
+    def it_is_halted_exactly_when_exits_were_refused_or_ended_too_often(self) -> None:
+        if any(len(trade.covers) >= MAX_COVERS for trade in self.bare()):
+            self.venue.mode = Mode.HALTED
         assert self.desk.mode is self.venue.mode
 
     @invariant()

@@ -295,17 +295,34 @@ def test_a_dry_run_over_bare_shares_leaves_the_covers_for_the_real_run(journal: 
 # ---- shares that the broker takes no exit for ----------------------------------------------------------------------
 
 
-def test_a_refused_cover_halts_the_desk_and_is_tried_once_an_iteration_until_a_person_is_needed(journal: MemoryJournal) -> None:
+def test_a_refused_cover_halts_the_desk_and_is_tried_once_an_iteration(journal: MemoryJournal) -> None:
     desk, outbox, entry = bare(journal)
     for number in range(1, MAX_COVERS + 3):
-        assert outbox.keys[1:] == [f"{entry.key}-cover{tried}" for tried in range(1, min(number, MAX_COVERS) + 1)]
+        assert outbox.keys[1:] == [f"{entry.key}-cover{tried}" for tried in range(1, number + 1)]
         desk.refused(refusal(f"{entry.key}-cover{number}"))
-        assert len(outbox.sent) == 1 + min(number, MAX_COVERS), "asked again at once"
+        assert len(outbox.sent) == 1 + number, "asked again at once"
         assert desk.mode is Mode.HALTED
         desk.decide(market(number), FIVE, [])
     assert not desk.book.open[entry.key].is_protected
     reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
     assert reasons == ["5 AAA have no exit: the broker refused, insufficient qty available"]
+
+
+def test_covers_that_the_broker_takes_and_ends_halt_the_desk_and_are_tried_once_an_iteration(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    for _ in range(MAX_COVERS):
+        assert desk.mode is Mode.ACTIVE
+        desk.order_event(news(outbox.sent[-1], S.REJECTED, role=TARGET))
+        desk.order_event(news(outbox.sent[-1], S.REJECTED, role=STOP))
+    assert desk.mode is Mode.HALTED
+    assert len(outbox.sent) == 1 + MAX_COVERS
+    reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
+    assert reasons == [
+        f"5 AAA have no exit: the broker ended {MAX_COVERS} in a row. The next iteration tries again; look at the account at "
+        "the broker"
+    ]
+    desk.decide(market(1), FIVE, [])
+    assert outbox.keys[-1] == f"{entry.key}-cover{MAX_COVERS + 1}"
 
 
 def test_shares_that_the_market_has_taken_below_their_stop_are_sold_at_once(journal: MemoryJournal) -> None:
@@ -340,10 +357,11 @@ def test_bare_shares_that_are_to_leave_are_sold_when_no_cover_is_left(journal: M
     for number in range(1, MAX_COVERS + 1):
         desk.refused(refusal(f"{entry.key}-cover{number}"))
         desk.decide(market(number), FIVE, [])
+    desk.refused(refusal(f"{entry.key}-cover{MAX_COVERS + 1}"))
     desk.decide(market(9), FIVE, leave("AAA"))
     sale = outbox.sent[-1]
     assert isinstance(sale, Submit)
-    assert (sale.key, sale.covers) == (f"{entry.key}-sale{MAX_COVERS + 1}", entry.key)
+    assert (sale.key, sale.covers) == (f"{entry.key}-sale{MAX_COVERS + 2}", entry.key)
     assert (sale.spec.type, sale.spec.limit_price, sale.spec.quantity) == (OrderType.LIMIT, Decimal("99.50"), 5)
 
 

@@ -1,0 +1,53 @@
+"""What the desk has sent, and what came back: which steps were answered, which never left, and whose the broker's orders are."""
+
+from __future__ import annotations
+
+from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Step, Submit
+
+
+class SentSteps:
+    """Every journaled step by key. Readers of other threads may call `step` and `group_of`; the desk's own thread writes."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Step] = {}
+        self._answered: set[str] = set()
+        self._unsent: set[str] = set()
+        self._group_of: dict[str, str] = {}
+
+    def step(self, key: str) -> Step | None:
+        return self._steps.get(key)
+
+    def group_of(self, broker_id: str) -> str | None:
+        """Key of the group to which an order at the broker is known to belong."""
+        return self._group_of.get(broker_id)
+
+    def is_unsent(self, key: str) -> bool:
+        """Whether a journaled step is known never to have reached the broker, so that it may go out again."""
+        return key in self._unsent
+
+    def unanswered(self) -> list[Step]:
+        """Price changes and cancels of which nobody knows whether they were sent."""
+        return [step for key, step in self._steps.items() if not isinstance(step, Submit) and key not in self._answered]
+
+    def goes_out(self, step: Step) -> None:
+        self._steps[step.key] = step
+        self._unsent.discard(step.key)
+
+    def answer(self, ack: Acknowledged) -> None:
+        """An answer also tells which of the broker's orders belong to a group of the desk's."""
+        self._answered.add(ack.key)
+        step = self._steps.get(ack.key)
+        group = ack.key if step is None or isinstance(step, Submit) else step.of_key
+        self._group_of.update(dict.fromkeys(ack.broker_ids.values(), group))
+
+    def refuse(self, refusal: BrokerRefusal) -> Step | None:
+        """Note a refusal. Returns the step that was refused."""
+        self._answered.add(refusal.key)
+        if refusal.unsent:
+            self._unsent.add(refusal.key)
+        return self._steps.get(refusal.key)
+
+    def hear(self, event: OrderEvent) -> None:
+        self._group_of[event.broker_id] = event.key
