@@ -102,11 +102,13 @@ class DeskAlpaca(Alpaca):
         client = trading_client(self._endpoint)
         pace = Pace(self._wall.stopwatch, self._pause, np.random.default_rng(self._wall.seed))
         budget = RateBudget(self._endpoint.requests_per_minute, self._endpoint.requests_per_minute // 5)
-        epoch = lambda: self._wall.now().timestamp()  # noqa: E731  # one use, next to its meaning
         self.breaker = CircuitBreaker(self._wall.stopwatch, lambda change: log.warning("%s", change.text))
-        guard(client, GuardedTransport(TokenBucket(self._wall.stopwatch, epoch, self._pause, budget), self.breaker, pace))
+        guard(client, GuardedTransport(TokenBucket(self._wall.stopwatch, self._epoch, self._pause, budget), self.breaker, pace))
         self._sending = Sending(OrderSender(client, self._desk_clock, pace), self._intake, self.door, self._desk_clock)
         return client
+
+    def _epoch(self) -> float:
+        return self._wall.now().timestamp()
 
     def _pause(self, seconds: float) -> None:
         self._stop_event.wait(seconds)
@@ -293,7 +295,8 @@ class DeskAlpaca(Alpaca):
 
     def _on_message(self, message: dict[str, Any]) -> None:
         try:
-            self._intake.message(message)
+            if self._intake.message(message):
+                self.stream.look_now()
         except Exception as error:
             self.door.trouble(f"a trade update of the broker could not be read: {error!r}")
         finally:

@@ -53,6 +53,11 @@ class Intake:
         with self._lock:
             self._groups.forget(key)
 
+    def open_orders(self, key: str) -> tuple[str, ...]:
+        """Ids of the orders of a group that are its members now and may still change."""
+        with self._lock:
+            return self._groups.open_orders(key)
+
     def since(self, key: str) -> datetime:
         with self._lock:
             return self._groups.since(key)
@@ -84,13 +89,18 @@ class Intake:
             if member is not None:
                 self._pass_on(None, self._groups.bind({member: str(order["id"])}))
 
-    def message(self, message: Mapping[str, Any]) -> None:
-        """A raw message of the trade-update stream. Raises KeyError or ValueError for one that cannot be read."""
+    def message(self, message: Mapping[str, Any]) -> bool:
+        """A raw message of the trade-update stream. Raises KeyError or ValueError for one that cannot be read.
+
+        Returns whether it leaves open how an order of the desk's stands, so that the broker should be asked.
+        """
         with self._lock:
             facts = facts_of_message(message)
-            self._pass_on(Heard(STREAM, _json(message)), self._folded(facts))
+            events = self._folded(facts)
+            self._pass_on(Heard(STREAM, _json(message)), events)
             if message["data"]["event"] in CORRECTIONS and self._groups.member(facts[0].broker_id) is not None:
                 self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
+            return any(self._groups.leaves_in_doubt(event) for event in events)
 
     def looked_up(self, order: Mapping[str, Any]) -> bool:
         """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""

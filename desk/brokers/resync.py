@@ -41,15 +41,26 @@ class Resync:
         if not wanted:
             return 0
         found: set[str] = set()
+        told: set[str] = set()
         news = 0
         for order in self._listed(min(self._intake.since(key) for key in wanted) - OVERLAP):
             key = str(order.get("client_order_id") or "")
             if key in wanted and self._adopt(wanted[key], order):
                 found.add(key)
             news += self._intake.looked_up(order)
+            told |= {str(each["id"]) for each in (order, *(order.get("legs") or ()))}
         for key, spec in wanted.items():
             if key not in found:
                 news += self._ask_for(spec, lost_after)
+        return news + sum(self._follow(key, told) for key in found)
+
+    def _follow(self, key: str, told: set[str]) -> int:
+        """Ask by id for orders of a group that no listing told of: one that was replaced, and its successor too, unseen."""
+        news = 0
+        while unseen := [each for each in self._intake.open_orders(key) if each not in told]:
+            for broker_id in unseen:
+                told.add(broker_id)
+                news += self._intake.looked_up(cast(Raw, self._api.get(f"/orders/{broker_id}", {"nested": "true"})))
         return news
 
     def _listed(self, after: datetime) -> Iterator[Raw]:

@@ -128,6 +128,11 @@ class TradeStream:
         self._stopping.set()
         self._wake()
 
+    def look_now(self) -> None:
+        """Have the resync that is due next done at once; for handlers, which run in the thread of `run`. It raises nothing."""
+        self._resync_at = self._monotonic()
+        self._resync_if_due()
+
     # ---- connections -------------------------------------------------------------------------------------------------
 
     def _live_once(self) -> None:

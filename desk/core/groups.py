@@ -128,6 +128,11 @@ class OrderGroups:
         alive = {member[0] for member, each in self._current.items() if self._orders[each].status not in TERMINAL}
         return tuple(key for key in self._specs if key in alive or key not in heard_of)
 
+    def open_orders(self, key: str) -> tuple[str, ...]:
+        """Ids of the orders that are a group's members now and of which something may still happen."""
+        mine = (each for member, each in self._current.items() if member[0] == key)
+        return tuple(each for each in mine if self._orders[each].status not in TERMINAL)
+
     def bind(self, ids: Mapping[Member, str]) -> list[OrderEvent]:
         """Say which orders are these members now. Returns the news that waited for them.
 
@@ -142,6 +147,12 @@ class OrderGroups:
         waited = [fact for fact in self._parked if fact.broker_id in known]
         self._parked = deque((fact for fact in self._parked if fact.broker_id not in known), MOST_PARKED)
         return [event for fact in waited for event in self.heard(fact)]
+
+    def leaves_in_doubt(self, event: OrderEvent) -> bool:
+        """Whether an exit ended unfilled while its sibling is taken for alive: brokers end the other one too, without a word."""
+        sibling = SIBLING.get(event.role)
+        broker_id = self._current.get((event.key, sibling)) if sibling is not None else None
+        return event.status in _UNFILLED_ENDS and broker_id is not None and self._orders[broker_id].status not in TERMINAL
 
     # ---- what is said --------------------------------------------------------------------------------------------------
 
@@ -231,6 +242,7 @@ class OrderGroups:
 
 
 _OF_A_FILL = frozenset({OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED})
+_UNFILLED_ENDS = frozenset({OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 
 
 def side_of(spec: OrderSpec, role: GroupRole) -> Side:

@@ -251,6 +251,19 @@ def test_a_change_whose_place_another_one_took_is_a_mismatch(desk: Desk) -> None
     assert isinstance(outcome, Mismatch) and outcome.text == "limit_price: meant 14.0, found 14.5"
 
 
+def test_a_change_whose_target_gave_way_to_the_stop_comes_too_late(exchange: ExchangeProcess, desk: Desk) -> None:
+    bracket = sent(desk.send(spec(limit_price=Decimal("30.00"), take_profit=Decimal("60.00"), stop_loss=Decimal("21.50"))))
+    target = next(leg["id"] for leg in bracket["legs"] if leg["type"] == "limit")
+    for day in range(1, 90):
+        exchange.admin.advance(MORNING + timedelta(days=day))
+        if not desk.client.get_all_positions():
+            break
+    exchange.admin.fault("server_error", {"method": "PATCH", "path": ONE_ORDER, "nth": 1}, status=502)
+    outcome = desk.sender.replace(target, ReplaceOrderRequest(limit_price=61.0))
+    assert isinstance(outcome, Ended), outcome
+    assert outcome.order["status"] == "replaced"
+
+
 def test_a_groups_quantity_needs_a_cancel(desk: Desk) -> None:
     old = sent(desk.send(spec()))
     assert failed(desk.sender.replace(old["id"], ReplaceOrderRequest(qty=11))).error_class is ErrorClass.NEEDS_CANCEL

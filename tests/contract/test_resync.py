@@ -157,6 +157,37 @@ def test_a_target_that_was_moved_unseen_is_followed_under_its_new_id(path: Order
     assert path.troubles == []
 
 
+def test_a_target_that_was_moved_twice_unseen_is_followed_to_where_it_is(path: OrderPath) -> None:
+    path.hold("AAPL", 10, stop_fraction=FAR, target_fraction=0.4)
+    path.wait_until(lambda: entered(path) == 10, "the entry fills")
+    (bracket,) = path.orders()
+    target = next(leg["id"] for leg in bracket["legs"] if leg["type"] == "limit")
+    path.venue.admin.fault("lost_event", {"event": "replaced"})
+    path.venue.admin.fault("lost_event", {"event": "new"})
+    for fraction in (1.3, 1.2):
+        price = round(path.price("AAPL") * fraction, 2)
+        target = path.ask("PATCH", f"/v2/orders/{target}", json={"limit_price": str(price)})["id"]
+        path.advance(seconds=1)
+    path.resync()
+    assert path.broker._intake.current((path.steps[0].key, TARGET)) == target
+    assert (path.trade("AAPL").is_protected, path.troubles) == (True, [])
+
+
+def test_the_end_of_one_exit_has_the_desk_ask_for_the_other(path: OrderPath) -> None:
+    path.hold("AAPL", 10, stop_fraction=FAR, target_fraction=0.4)
+    path.wait_until(lambda: entered(path) == 10, "the entry fills")
+    (bracket,) = path.orders()
+    target = next(leg["id"] for leg in bracket["legs"] if leg["type"] == "limit")
+    path.venue.admin.fault("lost_event", {"event": "canceled", "nth": 2})
+    path.ask("DELETE", f"/v2/orders/{target}")
+    path.wait_until(lambda: path.trade("AAPL").covers, "the desk has sent exits anew")
+    path.broker._orders_queue.join()
+    path.advance(seconds=1)
+    path.quiet()
+    assert [order["order_class"] for order in path.orders(status="open")] == ["oco"]
+    assert (path.trade("AAPL").is_protected, path.troubles) == (True, [])
+
+
 def test_a_restart_after_a_moved_target_goes_on_with_it(exchange: ExchangeProcess, journal: Path) -> None:
     with order_path(exchange, journal) as first:
         first.hold("AAPL", 10, stop_fraction=FAR, target_fraction=0.4)

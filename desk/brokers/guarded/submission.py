@@ -139,6 +139,9 @@ class OrderSender:
             successor = self._nested(str(order["replaced_by"]))
             if isinstance(successor, Failure):
                 return None
+            # No change makes a stop of a limit: the group's other exit took the order's place.
+            if successor.get("type") != order.get("type"):
+                return Ended(order)
             unlike = changed_as_meant(body, successor)
             return Mismatch(successor, unlike) if unlike else Sent(successor, adopted=True)
         if order.get("status") in ENDED:
