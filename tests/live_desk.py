@@ -90,7 +90,7 @@ class Confused(Buyer):
         if book.shares() and not self.is_confused:
             self.is_confused = True
             changed = {key: replace(trade, entered=trade.entered + 5) for key, trade in book.open.items()}
-            self.corridor.desk._book = replace(book, open=MappingProxyType(changed))
+            self.corridor.desk._ledger.book = replace(book, open=MappingProxyType(changed))
         return super().signals(market, book)
 
 

@@ -167,13 +167,11 @@ class DeskAlpaca(Alpaca):
 
     def _foreign_spec(self, order: Order, text: str, read: Callable[[str], OrderSpec]) -> OrderSpec | None:
         """Journal an order that did not come through the corridor, and read it under its new key."""
-        key = self.door.foreign(str(order.asset.symbol), text)
-        try:
-            return read(key)
-        except ValueError as error:
-            self.door.refused(BrokerRefusal(key, None, None, str(error), explained=True))
-            self._failed(order, error)
-            return None
+        written = self.door.foreign(str(order.asset.symbol), text, read)
+        if written.spec is None:  # it cannot go out
+            self.door.refused(BrokerRefusal(written.key, None, None, written.problem, explained=True))
+            self._failed(order, ValueError(written.problem))
+        return written.spec
 
     def _failed(self, order: Order, error: Exception) -> None:
         for each in (*order.child_orders, order):

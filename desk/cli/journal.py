@@ -23,6 +23,7 @@ from desk.journal.story import story
 from desk.journal.verify import verify as verdict_on
 from desk.runtime.clock import wait_seconds
 from desk.runtime.run_folder import RunFolder
+from desk.settings import load_settings
 
 POLL_SECONDS = 0.5
 RUNS = Path("runs")
@@ -48,11 +49,23 @@ def place(run: Path | None, journal: str | None) -> Path | str:
     if journal is not None:
         return journal
     if run is not None:
-        return RunFolder(run).journal
-    there = sorted(RUNS.glob("*/journal.db"), key=lambda path: path.stat().st_mtime)
+        return _journal_of(RunFolder(run))
+    there = [folder for path in RUNS.glob("*") if _touched(folder := RunFolder(path))]
     if not there:
         raise ConfigurationError(f"there is no journal under {RUNS}/: give the folder of a run with --run DIR, or --journal URL")
-    return there[-1]
+    return _journal_of(max(there, key=_touched))
+
+
+def _journal_of(folder: RunFolder) -> Path | str:
+    journal = folder.journal
+    # Only a database asks for the password, which stands in the person's environment and nowhere else.
+    return journal if isinstance(journal, Path) else folder.journal_with(load_settings().journal_url)
+
+
+def _touched(folder: RunFolder) -> float:
+    """When a run was last written to, in seconds; 0 for a folder that is none."""
+    files = (folder.path / "journal.db", folder.identity_file, folder.lock)
+    return max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
 
 
 @app.command("tail")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from desk.domain.journal import Acknowledged, BrokerRefusal, Heard, Row
+from desk.domain.journal import Acknowledged, BrokerRefusal, ForeignOrder, Heard, Row
 from desk.domain.market import Market
-from desk.domain.orders import OrderEvent
+from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Step
 from desk.domain.trades import Account
 
@@ -61,8 +61,11 @@ class Door(Protocol):
         """The journaled step behind a client order id; None means that nothing may be sent under it."""
         ...
 
-    def foreign(self, symbol: str, text: str) -> str:
-        """Journal an order that did not come through the corridor; returns the key to send it under."""
+    def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
+        """Journal an order that did not come through the corridor; returns what was written, with the key to send it under.
+
+        `read` tells the order as it goes out under a key, and raises ValueError for one that cannot go; None for a change.
+        """
         ...
 
     def acknowledged(self, ack: Acknowledged) -> None: ...

@@ -80,11 +80,17 @@ class SentAgain:
 
 @dataclass(frozen=True, slots=True)
 class ForeignOrder:
-    """An order that a plain Lumibot strategy sent past the corridor: journaled before it goes, never managed."""
+    """An order that a plain Lumibot strategy sent past the corridor: journaled before it goes, never managed.
+
+    `spec` is the order as it goes out, so that a restart can follow it; None for one that does not, for `problem`, and for
+    changes of an order that is there already.
+    """
 
     key: str
     symbol: str
     text: str
+    spec: OrderSpec | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

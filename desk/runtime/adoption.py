@@ -15,7 +15,8 @@ from desk.runtime.desk import Desk
 
 
 def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta = LOST_AFTER) -> None:
-    """Follow every order group of the open trades under its own client order id, and bring the book to the broker's truth.
+    """Follow every order group of the open trades, and what strategies sent past the corridor, each under its own client order
+    id, and bring the book to the broker's truth.
 
     A message of the process before this one may still be on its way, so an order that is not there counts as lost only
     when it was decided longer than `lost_after` ago; a later look settles it.
@@ -26,6 +27,8 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta =
             step = desk.step(key)
             if isinstance(step, Submit):
                 broker.follow(step.spec, lumibot_order(step.spec, strategy), trade.decided_at, _statuses(trade, key))
+    for order in desk.living_foreign():
+        broker.follow(order.spec, lumibot_order(order.spec, strategy), order.since, order.statuses)
     broker.catch_up(dict(book.filled), lost_after)
     desk.drain()
     desk.cover_bare_shares()

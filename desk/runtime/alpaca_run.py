@@ -35,6 +35,7 @@ from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
 from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by
 from desk.runtime.hosting import wants_statistics
+from desk.runtime.past import Past
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult, why_stopped
@@ -231,7 +232,7 @@ class AlpacaRun:
             broker = connect(cast := self._cast(desk))
             stack.callback(broker.close)
             _await_stream(broker)
-            error = self._trade(cast, broker, journal, pulse)
+            error = self._trade(cast, broker, pulse)
             return self._result(desk, journal, stopwatch() - began, error)
 
     def _tenancy(self) -> Tenancy:
@@ -244,11 +245,11 @@ class AlpacaRun:
             return None
         return HeartbeatThread(desk, journal.lease, (SystemClock(), stopwatch), self.rhythm)
 
-    def _trade(self, cast: Cast, broker: DeskAlpaca, journal: Journal, pulse: HeartbeatThread | None) -> BaseException | None:
+    def _trade(self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None) -> BaseException | None:
         desk = cast.desk
         watch = _Watch(self, desk, broker)
         strategy = host(cast, broker, lambda hosted: LiveExecutor(hosted, watch.events(), self.clock))
-        before = _compared_at(journal)
+        before = _compared_at(desk.past)
         if before is not None:
             adopt(desk, broker, strategy)
         watch.begin(strategy, before or self.clock.now())
@@ -382,12 +383,9 @@ class _Watch:
         executor.woken()
 
 
-def _compared_at(journal: Journal) -> datetime | None:
+def _compared_at(past: Past) -> datetime | None:
     """About when the journal was last written, and not before it began; None for a fresh one."""
-    first = last = None
-    for row in journal.rows():
-        first, last = first or row.at, row.at
-    return None if first is None or last is None else max(first, last - OVERLAP)
+    return None if past.first_at is None or past.last_at is None else max(past.first_at, past.last_at - OVERLAP)
 
 
 def _await_stream(broker: DeskAlpaca) -> None:

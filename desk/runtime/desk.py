@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
 from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, cover, given_up, protect, stale_entries
 from desk.core.rebalance import rebalance
-from desk.core.reconcile import BrokerView, Differences, foreign_seen, with_adopted
+from desk.core.reconcile import BrokerView, foreign_seen
 from desk.core.review import Limits, Situation, review
 from desk.core.targets import checked
 from desk.domain.breaks import Break, Repair
@@ -33,11 +32,13 @@ from desk.domain.journal import (
     SharesAdopted,
 )
 from desk.domain.market import Market
-from desk.domain.orders import OrderClass, OrderEvent
+from desk.domain.orders import OrderClass, OrderEvent, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
 from desk.runtime.desk_thread import InlineRunner, Runner
-from desk.runtime.sent_steps import SentSteps
+from desk.runtime.foreign_orders import LivingForeign
+from desk.runtime.ledger import Ledger
+from desk.runtime.past import Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,8 @@ class Desk:
         self._news: list[RowValue] = []
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
-        self._book = Book()
-        self._sent = SentSteps()
-        self._foreign_orders = 0
-        self._mode = Mode.ACTIVE
+        self._ledger = Ledger(journal.nonce)
         self._is_linked = True
-        self._differences = Differences()
-        self._iterations = 0
 
     # ---- wiring ------------------------------------------------------------------------------------------------------
 
@@ -86,15 +82,20 @@ class Desk:
 
     @property
     def book(self) -> Book:
-        return self._runner.call(lambda: self._book)
+        return self._runner.call(lambda: self._ledger.book)
 
     @property
     def mode(self) -> Mode:
-        return self._mode
+        return self._ledger.mode
 
     @property
     def iterations(self) -> int:
-        return self._iterations
+        return self._ledger.iterations
+
+    @property
+    def past(self) -> Past:
+        """When the runs were of which the journal told at `recover`."""
+        return self._ledger.past
 
     def close(self) -> None:
         """Finish what was handed to the desk and stop its thread."""
@@ -112,65 +113,9 @@ class Desk:
 
     def _recover(self) -> Book:
         for row in self._journal.rows():
-            self._replay(row)
-        self._book = without_unanswered(self._book, self._sent.unanswered())
-        return self._book
-
-    def _replay(self, row: Row) -> None:
-        value = row.value
-        if isinstance(value, OrderEvent):
-            self._fold(value)
-        elif isinstance(value, Acknowledged):
-            self._sent.answer(value)
-        elif isinstance(value, BrokerRefusal):
-            self._fold_refusal(value)
-        elif isinstance(value, SharesAdopted):
-            self._adopt(value, row.at)
-        elif isinstance(value, SentAgain):
-            step = self._sent.step(value.key)
-            if step is None:
-                raise ValueError(f"the journal says that {value.key} was sent again, and nowhere that it was decided")
-            self._note_sending(step, row.at)
-        elif isinstance(value, Step):
-            self._note_sending(value, row.at)
-        else:
-            self._replay_state(value)
-
-    def _replay_state(self, value: RowValue) -> None:
-        if isinstance(value, ModeChanged):
-            self._mode = value.mode
-        elif isinstance(value, IterationDone):
-            self._iterations = value.number
-        elif isinstance(value, RunStarted) and not value.resumed:
-            self._differences.foreign_is(value.foreign)
-        elif isinstance(value, ForeignOrder):
-            self._foreign_orders += 1
-        elif isinstance(value, ForeignSeen):
-            self._differences.see(value)
-
-    def _note_sending(self, step: Step, at: datetime) -> None:
-        self._sent.goes_out(step)
-        self._book = with_step(self._book, step, at)
-
-    def _fold(self, event: OrderEvent) -> bool:
-        """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
-        fill = event.fill
-        self._sent.hear(event)
-        if fill is not None and fill.execution_id in self._book.seen:
-            return True
-        trade_is_over = fill is not None and self._book.owner(event.key) is None and self._sent.step(event.key) is not None
-        try:
-            self._book = with_unexpected(self._book, event) if trade_is_over else with_event(self._book, event)
-        except ValueError:
-            self._book = with_unexpected(self._book, event)
-            return False
-        return not trade_is_over
-
-    def _fold_refusal(self, refusal: BrokerRefusal) -> Step | None:
-        step = self._sent.refuse(refusal)
-        if step is not None:
-            self._book = with_refusal(self._book, step, refusal.message, unsent=refusal.unsent)
-        return step
+            self._ledger.replay(row)
+        self._ledger.close_gaps()
+        return self._ledger.book
 
     # ---- one iteration -------------------------------------------------------------------------------------------------
 
@@ -182,20 +127,22 @@ class Desk:
         found = self._reconciled(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
-        given_up_before = {trade.key for trade in given_up(self._book)}
-        upkeep = self._execute([*cover(self._book), *stale_entries(self._book, stamp)], market.now)
-        sound, unsound = checked(targets, market, self._book)
-        intents = rebalance(sound, self._book, account.equity_usd, market)
+        given_up_before = {trade.key for trade in given_up(self._ledger.book)}
+        upkeep = self._execute([*cover(self._ledger.book), *stale_entries(self._ledger.book, stamp)], market.now)
+        sound, unsound = checked(targets, market, self._ledger.book)
+        intents = rebalance(sound, self._ledger.book, account.equity_usd, market)
         # Without the broker's updates the book may be out of date: what it holds is protected and closed, nothing is opened.
-        mode = Mode.REDUCING if self._mode is Mode.ACTIVE and not self._is_linked else self._mode
-        situation = Situation(self._book, account, self._limits, mode, market.session)
+        mode = Mode.REDUCING if self._ledger.mode is Mode.ACTIVE and not self._is_linked else self._ledger.mode
+        situation = Situation(self._ledger.book, account, self._limits, mode, market.session)
         verdicts = review(intents, situation)
-        planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._book, stamp)
+        planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._ledger.book, stamp)
         denied = [verdict for verdict in (*unsound, *verdicts, *planned) if isinstance(verdict, Denied)]
         self._write(denied, market.now)
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
         # What nothing else sells gets one more try an iteration, for as long as it takes.
-        insisted = self._execute([step for step in cover(self._book, most=None) if step.covers in given_up_before], market.now)
+        insisted = self._execute(
+            [step for step in cover(self._ledger.book, most=None) if step.covers in given_up_before], market.now
+        )
         return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news)
 
     def finish_iteration(self, session: date, account: Account, positions: int) -> None:
@@ -203,8 +150,8 @@ class Desk:
         self._runner.call(lambda: self._finish(session, account, positions))
 
     def _finish(self, session: date, account: Account, positions: int) -> None:
-        self._iterations += 1
-        done = IterationDone(self._iterations, session, account.equity_usd, account.cash_usd, positions)
+        self._ledger.iterations += 1
+        done = IterationDone(self._ledger.iterations, session, account.equity_usd, account.cash_usd, positions)
         self._write([done], self._clock.now())
 
     def cover_bare_shares(self) -> None:
@@ -212,8 +159,8 @@ class Desk:
         self._runner.call(self._cover)
 
     def _cover(self) -> None:
-        self._execute(cover(self._book), self._clock.now())
-        for trade in given_up(self._book):
+        self._execute(cover(self._ledger.book), self._clock.now())
+        for trade in given_up(self._ledger.book):
             tries = len(trade.covers)
             self._set_mode(
                 Mode.HALTED,
@@ -228,12 +175,12 @@ class Desk:
         """
         if self._gateway is None and steps:
             raise RuntimeError("the desk has no gateway to a broker")
-        again = [step for step in steps if self._sent.is_unsent(step.key)]
+        again = [step for step in steps if self._ledger.sent.is_unsent(step.key)]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
         self._write([*fresh, *(SentAgain(step.key) for step in again)], at)
         due = [step for step in steps if step in fresh or step in again]
         for step in due:
-            self._note_sending(step, at)
+            self._ledger.send(step, at)
         for step in due:
             self._send(step)
         return due
@@ -262,10 +209,10 @@ class Desk:
     def _start(self, started: RunStarted, there: Account | BrokerView) -> tuple[Break, ...]:
         view = there if isinstance(there, BrokerView) else BrokerView(there.shares)
         if not started.resumed:
-            started = replace(started, foreign=self._differences.foreign_is(view.shares))
+            started = replace(started, foreign=self._ledger.differences.foreign_is(view.shares))
         self._write([started], self._clock.now())
-        found = self._differences.between(self._book, view)
-        self._see(foreign_seen(found, self._book, view))
+        found = self._ledger.differences.between(self._ledger.book, view)
+        self._see(foreign_seen(found, self._ledger.book, view))
         unexplained = [each for each in found if each.repair is Repair.HALT]
         self._write([BreakFound(each) for each in unexplained], self._clock.now())
         return tuple(unexplained)
@@ -278,52 +225,48 @@ class Desk:
         return self._runner.call(lambda: self._look(view, strategy))
 
     def _look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
-        found, lasting = self._differences.look(self._book, view, strategy)
-        self._see(foreign_seen(found, self._book, view))
+        found, lasting = self._ledger.differences.look(self._ledger.book, view, strategy)
+        self._see(foreign_seen(found, self._ledger.book, view))
         self._halt_on(lasting)
         return tuple(found)
 
     def _see(self, seen: Sequence[ForeignSeen]) -> None:
         self._write(seen, self._clock.now())
         for each in seen:
-            self._differences.see(each)
+            self._ledger.differences.see(each)
 
     def _reconciled(self, account: Account) -> tuple[Break, ...]:
-        lasting = self._differences.lumibot(self._book, account.shares)
+        lasting = self._ledger.differences.lumibot(self._ledger.book, account.shares)
         self._halt_on(lasting)
         return lasting
 
     def _halt_on(self, lasting: Sequence[Break]) -> None:
-        if lasting and self._mode is Mode.ACTIVE:
+        if lasting and self._ledger.mode is Mode.ACTIVE:
             self._write([BreakFound(each) for each in lasting], self._clock.now())
             self._set_mode(Mode.HALTED, "; ".join(str(each) for each in lasting))
 
     @property
     def has_suspects(self) -> bool:
-        return self._differences.has_suspects
+        return self._ledger.differences.has_suspects
 
     def group_of(self, broker_id: str, client_id: str) -> str | None:
         """The group that an order at the broker belongs to, None for an order that is not the desk's."""
-        return self._sent.group_of(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
+        return self._ledger.sent.group_of(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
 
     def adopt_shares(self, adopted: SharesAdopted) -> None:
         """Journal that a person gave shares to the desk; the next `cover_bare_shares` sends their exits."""
         self.record(adopted)
-        self._runner.call(lambda: self._adopt(adopted, self._clock.now()))
-
-    def _adopt(self, adopted: SharesAdopted, at: datetime) -> None:
-        self._book = with_adopted(self._book, adopted, Stamp(self._journal.nonce, at))
-        self._differences.leave(adopted.spec.symbol, adopted.left)
+        self._runner.call(lambda: self._ledger.adopt(adopted, self._clock.now()))
 
     def halt(self, reason: str) -> None:
         """Open nothing from now on; protection and exits go on."""
         self._runner.call(lambda: self._set_mode(Mode.HALTED, reason))
 
     def _set_mode(self, mode: Mode, reason: str) -> None:
-        if mode is self._mode:
+        if mode is self._ledger.mode:
             return
         # First the mode, then the row: a journal that cannot be written must not keep a desk from halting. It owes the row then.
-        self._mode = mode
+        self._ledger.mode = mode
         self._owed.append(ModeChanged(mode, reason))
         self._write([], self._clock.now())
 
@@ -333,23 +276,31 @@ class Desk:
     # ---- the door ----------------------------------------------------------------------------------------------------------
 
     def step(self, key: str) -> Step | None:
-        return self._sent.step(key)
+        return self._ledger.sent.step(key)
 
-    def foreign(self, symbol: str, text: str) -> str:
-        return self._runner.call(lambda: self._foreign_order(symbol, text))
+    def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
+        return self._runner.call(lambda: self._foreign_order(symbol, text, read))
 
-    def _foreign_order(self, symbol: str, text: str) -> str:
+    def _foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None) -> ForeignOrder:
         now = self._clock.now()
-        self._foreign_orders += 1
-        key = order_key(self._journal.nonce, now, symbol, f"foreign{self._foreign_orders}")
-        self._write([ForeignOrder(key, symbol, text)], now)
-        return key
+        key = order_key(self._journal.nonce, now, symbol, f"foreign{self._ledger.foreign.count + 1}")
+        try:
+            order = ForeignOrder(key, symbol, text, read(key) if read else None)
+        except ValueError as error:
+            order = ForeignOrder(key, symbol, text, problem=str(error))
+        self._write([order], now)
+        self._ledger.foreign.see(order, now)
+        return order
+
+    def living_foreign(self) -> tuple[LivingForeign, ...]:
+        """Foreign orders of which the journal does not know that they ended."""
+        return self._runner.call(self._ledger.foreign.living)
 
     def acknowledged(self, ack: Acknowledged) -> None:
         self._runner.post(lambda: self._acknowledged(ack))
 
     def _acknowledged(self, ack: Acknowledged) -> None:
-        self._sent.answer(ack)
+        self._ledger.sent.answer(ack)
         self._write([ack], self._clock.now())
 
     def refused(self, refusal: BrokerRefusal) -> None:
@@ -357,11 +308,11 @@ class Desk:
 
     def _refused(self, refusal: BrokerRefusal) -> None:
         self._write([refusal], self._clock.now())
-        step = self._fold_refusal(refusal)
+        step = self._ledger.refuse(refusal)
         if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
             self._cover()
             return
-        trade = self._book.owner(step.key)
+        trade = self._ledger.book.owner(step.key)
         if trade is not None and trade.stop_passed and step.spec.order_class is OrderClass.OCO:
             self._cover()
             return
@@ -390,7 +341,7 @@ class Desk:
     def _take(self, news: Sequence[Heard | OrderEvent], at: datetime) -> None:
         self._write(news, at)
         events = [value for value in news if isinstance(value, OrderEvent)]
-        odd = [event for event in events if not self._fold(event)]
+        odd = [event for event in events if not self._ledger.hear(event)]
         for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         if events:

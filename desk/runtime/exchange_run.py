@@ -22,7 +22,7 @@ from desk.data import calendars
 from desk.data.calendars import Session
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError, ReconciliationBreak
-from desk.domain.journal import IterationDone, IterationSkipped, RunStarted, RunStopped
+from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
 from desk.exchange.admin_client import AdminClient
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
@@ -87,8 +87,7 @@ class ExchangeRun:
             broker = connect(cast)
             stack.callback(broker.close)
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
-            resume_at = _last_iteration(journal)
-            error = self._play(cast, broker, stage, sessions, resume_at)
+            error = self._play(cast, broker, stage, sessions, desk.past.resume_at)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)
 
@@ -207,15 +206,3 @@ class ExchangeRun:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _last_iteration(journal: Journal) -> datetime | None:
-    """When the last finished iteration was, None in a fresh journal."""
-    last: datetime | None = None
-    for row in journal.rows():
-        if isinstance(row.value, IterationDone):
-            last = row.at
-        elif isinstance(row.value, RunStarted) and last is None:
-            # A run that was stopped before its first iteration goes on at the beginning, but it goes on.
-            last = row.at - timedelta(seconds=1)
-    return last

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alpaca.trading.client import TradingClient
 from fresh_exchange import MORNING
 from order_path import LOOKING, NONCE, OrderPath, order_path
 
@@ -202,6 +203,26 @@ def test_a_restart_after_a_moved_target_goes_on_with_it(exchange: ExchangeProces
         assert second.troubles == []
         assert second.broker._intake.current((second.steps[0].key, TARGET)) == new
         assert second.trade("AAPL").is_protected
+
+
+def test_an_order_past_the_corridor_is_followed_by_the_next_process(exchange: ExchangeProcess, journal: Path) -> None:
+    with order_path(exchange, journal) as first:
+        resting = round(first.price("AAPL") * 0.999, 2)
+        first.strategy.submit_order(first.strategy.create_order("AAPL", 7, "buy", limit_price=resting))
+        first.broker._orders_queue.join()
+        first.quiet()
+        assert [order["status"] for order in first.orders()] == ["new"]
+        somebody = TradingClient(exchange.api_key, exchange.api_secret, url_override=exchange.url)
+    for minutes in range(5, 300, 5):
+        if somebody.get_all_positions():
+            break
+        exchange.admin.advance(MORNING + timedelta(minutes=minutes))
+    with order_path(exchange, journal) as second:
+        second.adopt()
+        assert second.filled_shares(ENTRY) == 7
+        assert second.callbacks == Counter(entry=1)
+        assert second.desk.living_foreign() == ()
+        assert second.troubles == []
 
 
 # ---- what became of a request --------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from journal_places import schema_in
 from live_desk import live_run, process, to_eleven
 from typer.testing import CliRunner
 
+from desk.cli.journal import place
 from desk.cli.main import app
 from desk.domain.errors import ConfigurationError, Refused, UsageError
 from desk.domain.journal import ModeChanged, RunStopped
@@ -201,6 +202,8 @@ def test_the_journal_may_be_a_database_whose_password_stays_in_the_environment(
     assert result.counts.orders_submitted > 0
     assert "hunter2" not in folder.identity_file.read_text()
     assert not (folder.path / "journal.db").exists()
+    monkeypatch.chdir(tmp_path)
+    assert place(folder.path, None) == place(None, None) == secret.get_secret_value()
     with JournalReader(url) as reader:
         assert reader.lease() is not None
     monkeypatch.setenv("LUMIDESK_JOURNAL_URL", "postgresql://somebody:hunter2@127.0.0.1/other")

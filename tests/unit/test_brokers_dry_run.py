@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 
 from desk.brokers.dry_run import DryRunGateway, payload
 from desk.domain.decisions import FixedExit, Intent, IntentKind
-from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.domain.journal import Acknowledged, BrokerRefusal, ForeignOrder
 from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Step, Submit
 
@@ -34,8 +35,8 @@ class Ear:
     def step(self, key: str) -> Step | None:
         return None
 
-    def foreign(self, symbol: str, text: str) -> str:
-        return "f-1"
+    def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
+        return ForeignOrder("f-1", symbol, text)
 
     def acknowledged(self, ack: Acknowledged) -> None:
         raise AssertionError("nothing was sent that could be acknowledged")

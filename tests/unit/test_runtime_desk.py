@@ -15,7 +15,7 @@ from desk.core.ports import Journal
 from desk.core.review import Limits
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, FixedExit, Mode, Reason, Shares, Target, Weight
-from desk.domain.journal import Acknowledged, BreakFound, BrokerRefusal, ForeignOrder, ModeChanged, Row, RunStarted
+from desk.domain.journal import Acknowledged, BreakFound, BrokerRefusal, ModeChanged, Row, RunStarted
 from desk.domain.market import DailyBars, Market
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, Side
 from desk.domain.steps import Cancel, Replace, Step, Submit
@@ -265,23 +265,6 @@ def test_refusals_and_answers_about_strange_orders_are_written_and_change_nothin
     desk.acknowledged(Acknowledged("strange", {"entry": "b1"}))
     assert len(list(journal.rows())) == 2
     assert not desk.book.open
-
-
-def test_a_foreign_order_is_journaled_under_a_key_before_it_goes(journal: MemoryJournal) -> None:
-    desk, _ = opened(journal)
-    key = desk.foreign("AAA", "market buy 5")
-    assert journal.has_step(key)
-    assert values(journal, ForeignOrder) == [ForeignOrder(key, "AAA", "market buy 5")]
-    assert desk.step(key) is None
-
-
-def test_two_foreign_orders_of_one_moment_have_two_keys_and_so_have_those_after_a_restart(journal: MemoryJournal) -> None:
-    desk, _ = opened(journal)
-    keys = [desk.foreign("AAA", "limit"), desk.foreign("AAA", "stop")]
-    again, _ = opened(journal)
-    again.recover()
-    keys.append(again.foreign("AAA", "market"))
-    assert len(set(keys)) == 3
 
 
 def test_a_symbol_that_was_tried_and_never_filled_is_reconciled_too(journal: MemoryJournal) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from decimal import Decimal
 
 import pytest
+import recording_desk as R
 
 from desk.cli.trade_alpaca import _folder
 from desk.cli.trade_options import parse
+from desk.core.protect import MAX_COVERS
 from desk.domain.decisions import Mode
 from desk.domain.errors import UsageError
 from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.domain.orders import Fill, OrderEvent, Side
+from desk.domain.steps import Replace
 from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
 
-# The desk on a recording gateway that the recovery tests are made of; test modules cannot be imported by name here.
-_spec = importlib.util.spec_from_file_location("desk_recovery", Path(__file__).with_name("test_runtime_desk_recovery.py"))
-assert _spec is not None and _spec.loader is not None
-R = importlib.util.module_from_spec(_spec)
-sys.modules["desk_recovery"] = R
-_spec.loader.exec_module(R)
-S = R.S
 UNSENT = {"explained": True, "unsent": True}
 
 
@@ -33,7 +28,7 @@ def test_an_entry_that_went_out_again_is_in_the_recovered_book():
     desk.refused(BrokerRefusal(outbox.keys[0], None, None, "never reached the broker", **UNSENT))
     desk.decide(R.market(), R.FLAT, R.buy("AAA"))
     desk.acknowledged(Acknowledged(outbox.keys[0], {"entry": "b1"}))
-    desk.order_event(R.news(outbox.sent[0], S.WORKING))
+    desk.order_event(R.news(outbox.sent[0], R.S.WORKING))
     assert R.recovered(journal)[0].book.open == desk.book.open
 
 
@@ -43,8 +38,8 @@ def test_a_cover_that_went_out_again_and_sold_is_in_the_recovered_book():
     cover = outbox.sent[-1]
     desk.refused(BrokerRefusal(cover.key, None, None, "never reached the broker", **UNSENT))
     desk.acknowledged(Acknowledged(cover.key, {"take_profit": "b2"}))
-    sold = R.OrderEvent(
-        cover.key, R.STOP, S.FILLED, R.NOW, "b3", R.Fill("x9", cover.key, "AAA", R.Side.SELL, 5, R.Decimal(95), R.NOW, R.STOP)
+    sold = OrderEvent(
+        cover.key, R.STOP, R.S.FILLED, R.NOW, "b3", Fill("x9", cover.key, "AAA", Side.SELL, 5, Decimal(95), R.NOW, R.STOP)
     )
     desk.order_event(sold)
     assert desk.book.shares() == {}
@@ -57,7 +52,7 @@ def test_a_cover_that_went_out_again_and_sold_is_in_the_recovered_book():
 def test_a_fill_of_a_closed_trade_told_again_does_not_halt():
     journal = MemoryJournal("f00d")
     desk, _outbox, entry = R.bought(journal)
-    sold = R.news(entry, S.FILLED, 99, "x2", R.TARGET)
+    sold = R.news(entry, R.S.FILLED, 99, "x2", R.TARGET)
     desk.order_event(sold)
     desk.order_event(sold)
     assert desk.mode is Mode.ACTIVE
@@ -66,14 +61,14 @@ def test_a_fill_of_a_closed_trade_told_again_does_not_halt():
 def test_a_resting_sale_is_not_asked_to_move_a_target_it_does_not_have():
     journal = MemoryJournal("f00d")
     desk, outbox, entry = R.bare(journal)
-    for n in range(1, R.MAX_COVERS + 1):
+    for n in range(1, MAX_COVERS + 1):
         desk.refused(R.refusal(f"{entry.key}-cover{n}"))
         desk.decide(R.market(n), R.FIVE, [])
-    desk.refused(R.refusal(f"{entry.key}-cover{R.MAX_COVERS + 1}"))
+    desk.refused(R.refusal(f"{entry.key}-cover{MAX_COVERS + 1}"))
     for hours in (9, 10):
         desk.decide(R.market(hours), R.FIVE, R.leave("AAA"))
     assert "sale" in outbox.keys[-1]
-    assert not any(isinstance(step, R.Replace) and "sale" in step.of_key for step in outbox.sent)
+    assert not any(isinstance(step, Replace) and "sale" in step.of_key for step in outbox.sent)
 
 
 def test_a_cover_refused_after_it_went_out_again_is_tried_on_after_a_restart():

@@ -4,128 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pytest
+from recording_desk import (
+    FIVE,
+    FLAT,
+    HELD,
+    NOW,
+    STARTED,
+    STOP,
+    TARGET,
+    Dies,
+    Killed,
+    Outbox,
+    S,
+    bought,
+    buy,
+    leave,
+    market,
+    news,
+    opened,
+    recovered,
+    refusal,
+)
 
 from desk.brokers.dry_run import DryRunGateway
 from desk.core.ports import Journal
-from desk.core.protect import MAX_COVERS
-from desk.core.review import Limits
-from desk.domain.decisions import FixedExit, Mode, Shares, Target, Weight
-from desk.domain.journal import Acknowledged, BrokerRefusal, IterationDone, ModeChanged, Row, RunStarted
-from desk.domain.market import DailyBars, Market
-from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, OrderType, Side
-from desk.domain.steps import Cancel, Replace, Step, Submit
-from desk.domain.trades import Account
+from desk.domain.decisions import Mode
+from desk.domain.journal import Acknowledged, BrokerRefusal, IterationDone, ModeChanged, Row
+from desk.domain.steps import Cancel, Replace, Submit
 from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
-from desk.runtime.clock import VirtualClock
 from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread, InlineRunner, Runner
-
-NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-RULE = FixedExit(0.05, 0.15)
-FLAT = Account(100_000.0, 100_000.0, {})
-FIVE, HELD = replace(FLAT, shares={"AAA": 5}), replace(FLAT, shares={"AAA": 99})
-STARTED = RunStarted("combined", "exchange", "bundled", 1, resumed=False)
-ENTRY, TARGET, STOP = GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS
-BELOW_STOP = "stop_loss.stop_price must be <= base_price - 0.01"
-S = OrderStatus
-
-
-class Outbox:
-    """A gateway to nowhere that takes every change."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.sent: list[Step] = []
-
-    def send(self, step: Step) -> None:
-        self.sent.append(step)
-        if not isinstance(step, Submit):
-            self._desk.acknowledged(Acknowledged(step.key, {}))
-
-    @property
-    def keys(self) -> list[str]:
-        return [step.key for step in self.sent]
-
-    @property
-    def kinds(self) -> list[type]:
-        return [type(step) for step in self.sent]
-
-
-class Killed(BaseException):
-    """The process dies between the journal and the broker."""
-
-
-class Dies:
-    def send(self, step: Step) -> None:
-        raise Killed
-
-
-def opened(journal: Journal) -> tuple[Desk, Outbox]:
-    desk = Desk(journal, VirtualClock(NOW), Limits(max_position_fraction=0.15))
-    outbox = Outbox(desk)
-    desk.send_through(outbox)
-    return desk, outbox
-
-
-def recovered(journal: Journal) -> tuple[Desk, Outbox]:
-    desk, outbox = opened(journal)
-    desk.recover()
-    return desk, outbox
 
 
 @pytest.fixture
 def journal() -> MemoryJournal:
     return MemoryJournal("f00d")
-
-
-def market(hours: int = 0, close: float = 100.0) -> Market:
-    at, column = NOW + hours * HOUR, np.array([close])
-    bars = DailyBars((date(2024, 1, 2),), column, column, column, column, column)
-    return Market(at, at.date(), dict.fromkeys(("AAA", "BBB", "CCC"), bars))
-
-
-def buy(*symbols: str) -> list[Target]:
-    return [Target(symbol, Weight(0.1), RULE, "RSI 28.0") for symbol in symbols]
-
-
-def leave(*symbols: str) -> list[Target]:
-    return [Target(symbol, Shares(0), RULE, "held for 10 sessions") for symbol in symbols]
-
-
-def news(step: Step, status: OrderStatus, shares: int = 0, name: str = "x1", role: GroupRole = ENTRY) -> OrderEvent:
-    assert isinstance(step, Submit)
-    side = step.spec.side if role is ENTRY else step.spec.side.opposite
-    fill = Fill(name, step.key, step.spec.symbol, side, shares, Decimal(100), NOW, role) if shares else None
-    return OrderEvent(step.key, role, status, NOW, "b1", fill)
-
-
-def bought(journal: Journal, shares: int = 99) -> tuple[Desk, Outbox, Step]:
-    """A desk with an entry of 99 shares, of which `shares` are filled."""
-    desk, outbox = opened(journal)
-    desk.decide(market(), FLAT, buy("AAA"))
-    entry = outbox.sent[0]
-    desk.order_event(news(entry, S.FILLED if shares == 99 else S.PARTIALLY_FILLED, shares))
-    return desk, outbox, entry
-
-
-def bare(journal: Journal) -> tuple[Desk, Outbox, Step]:
-    """A desk whose entry ended after 5 of 99 shares, so that its first cover went out."""
-    desk, outbox, entry = bought(journal, 5)
-    desk.order_event(news(entry, S.CANCELED))
-    assert outbox.keys == [entry.key, f"{entry.key}-cover1"]
-    return desk, outbox, entry
-
-
-def refusal(key: str, words: str = "insufficient qty available") -> BrokerRefusal:
-    return BrokerRefusal(key, 403, 40310000, words)
 
 
 # ---- the same book after a restart ---------------------------------------------------------------------------------
@@ -290,79 +207,6 @@ def test_a_dry_run_over_bare_shares_leaves_the_covers_for_the_real_run(journal: 
     real, outbox = recovered(journal)
     real.refused(never)
     assert outbox.keys == [f"{entry.key}-cover1"]
-
-
-# ---- shares that the broker takes no exit for ----------------------------------------------------------------------
-
-
-def test_a_refused_cover_halts_the_desk_and_is_tried_once_an_iteration(journal: MemoryJournal) -> None:
-    desk, outbox, entry = bare(journal)
-    for number in range(1, MAX_COVERS + 3):
-        assert outbox.keys[1:] == [f"{entry.key}-cover{tried}" for tried in range(1, number + 1)]
-        desk.refused(refusal(f"{entry.key}-cover{number}"))
-        assert len(outbox.sent) == 1 + number, "asked again at once"
-        assert desk.mode is Mode.HALTED
-        desk.decide(market(number), FIVE, [])
-    assert not desk.book.open[entry.key].is_protected
-    reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
-    assert reasons == ["5 AAA have no exit: the broker refused, insufficient qty available"]
-
-
-def test_covers_that_the_broker_takes_and_ends_halt_the_desk_and_are_tried_once_an_iteration(journal: MemoryJournal) -> None:
-    desk, outbox, entry = bare(journal)
-    for _ in range(MAX_COVERS):
-        assert desk.mode is Mode.ACTIVE
-        desk.order_event(news(outbox.sent[-1], S.REJECTED, role=TARGET))
-        desk.order_event(news(outbox.sent[-1], S.REJECTED, role=STOP))
-    assert desk.mode is Mode.HALTED
-    assert len(outbox.sent) == 1 + MAX_COVERS
-    reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
-    assert reasons == [
-        f"5 AAA have no exit: the broker ended {MAX_COVERS} in a row. The next iteration tries again; look at the account at "
-        "the broker"
-    ]
-    desk.decide(market(1), FIVE, [])
-    assert outbox.keys[-1] == f"{entry.key}-cover{MAX_COVERS + 1}"
-
-
-def test_shares_that_the_market_has_taken_below_their_stop_are_sold_at_once(journal: MemoryJournal) -> None:
-    desk, outbox, entry = bare(journal)
-    desk.refused(refusal(f"{entry.key}-cover1", BELOW_STOP))
-    sale = outbox.sent[-1]
-    assert isinstance(sale, Submit)
-    assert (sale.key, sale.covers) == (f"{entry.key}-cover2", entry.key)
-    assert (sale.spec.type, sale.spec.order_class) == (OrderType.MARKET, OrderClass.SIMPLE)
-    assert (sale.spec.side, sale.spec.quantity) == (Side.SELL, 5)
-    assert desk.mode is Mode.ACTIVE
-    desk.order_event(news(sale, S.FILLED, 5, "x2"))
-    (trade,) = desk.book.closed
-    assert (trade.exited, trade.exit_role) == (5, STOP)
-    assert recovered(journal)[0].book == desk.book
-
-
-def test_a_refused_sale_at_the_market_waits_for_the_next_iteration(journal: MemoryJournal) -> None:
-    desk, outbox, entry = bare(journal)
-    for number in (1, 2):
-        desk.refused(refusal(f"{entry.key}-cover{number}", BELOW_STOP))
-    assert outbox.keys[1:] == [f"{entry.key}-cover1", f"{entry.key}-cover2"]
-    assert desk.mode is Mode.HALTED
-    desk.decide(market(1), FIVE, [])
-    last = outbox.sent[-1]
-    assert isinstance(last, Submit)
-    assert (last.key, last.spec.type) == (f"{entry.key}-cover3", OrderType.MARKET)
-
-
-def test_bare_shares_that_are_to_leave_are_sold_when_no_cover_is_left(journal: MemoryJournal) -> None:
-    desk, outbox, entry = bare(journal)
-    for number in range(1, MAX_COVERS + 1):
-        desk.refused(refusal(f"{entry.key}-cover{number}"))
-        desk.decide(market(number), FIVE, [])
-    desk.refused(refusal(f"{entry.key}-cover{MAX_COVERS + 1}"))
-    desk.decide(market(9), FIVE, leave("AAA"))
-    sale = outbox.sent[-1]
-    assert isinstance(sale, Submit)
-    assert (sale.key, sale.covers) == (f"{entry.key}-sale{MAX_COVERS + 2}", entry.key)
-    assert (sale.spec.type, sale.spec.limit_price, sale.spec.quantity) == (OrderType.LIMIT, Decimal("99.50"), 5)
 
 
 # ---- exits ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Orders that strategies sent past the corridor: the desk manages none of them, and knows which may still live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from desk.domain.journal import ForeignOrder
+from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LivingForeign:
+    """A foreign order that may not have ended: sent at `since` (aware), with what the journal heard of its members."""
+
+    spec: OrderSpec
+    since: datetime
+    statuses: dict[GroupRole, OrderStatus] = field(default_factory=dict)
+
+
+class ForeignOrders:
+    """`count` is of all that the journal ever had; only those that may still live are kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._living: dict[str, LivingForeign] = {}
+
+    def see(self, order: ForeignOrder, at: datetime) -> None:
+        self.count += 1
+        if order.spec is not None:
+            self._living[order.key] = LivingForeign(order.spec, at)
+
+    def hear(self, event: OrderEvent) -> None:
+        known = self._living.get(event.key)
+        if known is None:
+            return
+        known.statuses[event.role] = event.status
+        if all(status in TERMINAL for status in known.statuses.values()) and known.spec.first_role in known.statuses:
+            del self._living[event.key]
+
+    def refuse(self, key: str) -> None:
+        self._living.pop(key, None)
+
+    def living(self) -> tuple[LivingForeign, ...]:
+        return tuple(self._living.values())

@@ -1,0 +1,119 @@
+"""What the journal's rows come to: the book, the mode, what was sent, what is somebody else's. The same rows, the same ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
+from desk.core.protect import Stamp
+from desk.core.reconcile import Differences, with_adopted
+from desk.domain.decisions import Mode
+from desk.domain.journal import (
+    Acknowledged,
+    BrokerRefusal,
+    ForeignOrder,
+    ForeignSeen,
+    IterationDone,
+    ModeChanged,
+    Row,
+    RowValue,
+    RunStarted,
+    SentAgain,
+    SharesAdopted,
+)
+from desk.domain.orders import OrderEvent
+from desk.domain.steps import Step
+from desk.domain.trades import Book
+from desk.runtime.foreign_orders import ForeignOrders
+from desk.runtime.past import Past
+from desk.runtime.sent_steps import SentSteps
+
+
+class Ledger:
+    """Kept by the desk's thread alone. `nonce` is the journal's."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce
+        self.book = Book()
+        self.mode = Mode.ACTIVE
+        self.iterations = 0
+        self.sent = SentSteps()
+        self.foreign = ForeignOrders()
+        self.differences = Differences()
+        self.past = Past()
+
+    # ---- from rows -----------------------------------------------------------------------------------------------------
+
+    def replay(self, row: Row) -> None:
+        """Take in a row of the past."""
+        self.past.read(row)
+        value = row.value
+        if isinstance(value, OrderEvent):
+            self.hear(value)
+        elif isinstance(value, Acknowledged):
+            self.sent.answer(value)
+        elif isinstance(value, BrokerRefusal):
+            self.refuse(value)
+        elif isinstance(value, SharesAdopted):
+            self.adopt(value, row.at)
+        elif isinstance(value, SentAgain):
+            self._send_again(value.key, row.at)
+        elif isinstance(value, Step):
+            self.send(value, row.at)
+        else:
+            self._replay_state(value, row.at)
+
+    def _replay_state(self, value: RowValue, at: datetime) -> None:
+        if isinstance(value, ModeChanged):
+            self.mode = value.mode
+        elif isinstance(value, IterationDone):
+            self.iterations = value.number
+        elif isinstance(value, RunStarted) and not value.resumed:
+            self.differences.foreign_is(value.foreign)
+        elif isinstance(value, ForeignOrder):
+            self.foreign.see(value, at)
+        elif isinstance(value, ForeignSeen):
+            self.differences.see(value)
+
+    def close_gaps(self) -> None:
+        """After the last row of a process that ended: what nobody answered may never have been sent, and may be asked again."""
+        self.book = without_unanswered(self.book, self.sent.unanswered())
+
+    # ---- one thing at a time ---------------------------------------------------------------------------------------------
+
+    def send(self, step: Step, at: datetime) -> None:
+        self.sent.goes_out(step)
+        self.book = with_step(self.book, step, at)
+
+    def _send_again(self, key: str, at: datetime) -> None:
+        step = self.sent.step(key)
+        if step is None:
+            raise ValueError(f"the journal says that {key} was sent again, and nowhere that it was decided")
+        self.send(step, at)
+
+    def hear(self, event: OrderEvent) -> bool:
+        """Put an event into the book; False when it should have been impossible, and only its fill was booked."""
+        fill = event.fill
+        self.sent.hear(event)
+        self.foreign.hear(event)
+        if fill is not None and fill.execution_id in self.book.seen:
+            return True
+        trade_is_over = fill is not None and self.book.owner(event.key) is None and self.sent.step(event.key) is not None
+        try:
+            self.book = with_unexpected(self.book, event) if trade_is_over else with_event(self.book, event)
+        except ValueError:
+            self.book = with_unexpected(self.book, event)
+            return False
+        return not trade_is_over
+
+    def refuse(self, refusal: BrokerRefusal) -> Step | None:
+        """Returns the step that was refused, None for an order that is not the desk's."""
+        step = self.sent.refuse(refusal)
+        self.foreign.refuse(refusal.key)
+        if step is not None:
+            self.book = with_refusal(self.book, step, refusal.message, unsent=refusal.unsent)
+        return step
+
+    def adopt(self, adopted: SharesAdopted, at: datetime) -> None:
+        self.book = with_adopted(self.book, adopted, Stamp(self._nonce, at))
+        self.differences.leave(adopted.spec.symbol, adopted.left)
