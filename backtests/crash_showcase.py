@@ -2,8 +2,9 @@
 
     make trade CRASH=1 [ARGS="--sessions 20 --seed 7"]
 
-Starts live_trader.py with the arguments given here, kills it with SIGKILL once so many iterations are journaled (`--at`), resumes
-it, and reads the journal: each message to the broker once, each answered.
+Starts live_trader.py with the arguments given here, kills it with SIGKILL once so many iterations are journaled (`--at`), and
+resumes it. Then it plays the same run once more without a kill and compares the journals: each message to the broker once, each
+answered, the same fills, the same money at the end.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import argparse
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from desk.domain.errors import ConfigurationError
 from desk.journal.reader import JournalReader
@@ -51,13 +55,43 @@ def killed(command: Sequence[str], at: int) -> Path | None:
     return None
 
 
-def unanswered(folder: Path) -> tuple[int, list[str]]:
-    """How many messages to the broker the journal has, and the keys of those of which nothing more was heard."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: its messages to the broker and those that nothing was heard of, its fills, its dollars at the end."""
+
+    sent: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    fills: Counter[tuple[str, ...]]
+    equity_usd: float
+
+
+def outcome(folder: Path) -> Outcome:
     with JournalReader(folder / "journal.db") as reader:
-        sent = [str(stored.step_key) for stored in reader.rows(kinds=("submit", "replace", "cancel"))]
+        sent = tuple(str(stored.step_key) for stored in reader.rows(kinds=("submit", "replace", "cancel")))
         heard = {str(json.loads(stored.body)["key"]) for stored in reader.rows(kinds=ANSWERS)}
-    assert len(sent) == len(set(sent)), "a message stands twice in the journal"
-    return len(sent), [key for key in sent if key not in heard]
+        events = [json.loads(stored.body)["fill"] for stored in reader.rows(kinds=("event",))]
+        done = [json.loads(stored.body) for stored in reader.rows(kinds=("iteration",))]
+    fills = Counter(tuple(str(fill[name]) for name in ("symbol", "side", "quantity", "price", "at")) for fill in events if fill)
+    return Outcome(sent, tuple(key for key in sent if key not in heard), fills, done[-1]["equity_usd"] if done else 0.0)
+
+
+def undisturbed(command: Sequence[str]) -> Outcome:
+    """What the same run comes to when nobody kills it. Raises CalledProcessError when it fails."""
+    with TemporaryDirectory(prefix="undisturbed-") as runs:
+        subprocess.run([*command, "--runs", runs, "--json"], check=True, capture_output=True)
+        (folder,) = (file.parent for file in Path(runs).glob("*/journal.db"))
+        return outcome(folder)
+
+
+def differences(found: Outcome, beside: Outcome) -> list[str]:
+    """What was lost or doubled, in words."""
+    problems = [f"{key} stands {count} times in the journal" for key, count in Counter(found.sent).items() if count > 1]
+    problems += [f"no answer to {key}" for key in found.unanswered]
+    problems += [f"a fill too many: {' '.join(fill)}" for fill in (found.fills - beside.fills).elements()]
+    problems += [f"a fill is missing: {' '.join(fill)}" for fill in (beside.fills - found.fills).elements()]
+    if found.equity_usd != beside.equity_usd:
+        problems.append(f"{found.equity_usd:,.2f} dollars at the end, and {beside.equity_usd:,.2f} without the kill")
+    return problems
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,16 +99,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at", type=int, default=20, help="kill it after this iteration")
     options, given = parser.parse_known_args(arguments)
     trader = [sys.executable, str(ROOT / "live_trader.py"), "--config", str(ROOT / "config" / "showcase.yaml")]
-    folder = killed([*trader, "--strategy", "combined", "--broker", "exchange", *given], options.at)
+    command = [*trader, "--strategy", "combined", "--broker", "exchange", *given]
+    folder = killed(command, options.at)
     if folder is None:
         print(f"the run ended before iteration {options.at}: nothing was killed. Give a smaller --at")
         return 2
     print(f"\nkill -9 after iteration {iterations(folder)}: resuming {folder}\n")
     code = subprocess.run([*trader, "--resume", str(folder)], check=False).returncode
-    count, open_ends = unanswered(folder)
-    told = "every one of them answered" if not open_ends else f"no answer to {', '.join(open_ends)}"
-    print(f"\nkilled once, resumed once: {count} messages to the broker, each journaled and sent once, {told}")
-    return code or int(bool(open_ends))
+    if code:
+        return code
+    print("\nThe same run once more, without a kill, to compare with")
+    return verdict(outcome(folder), undisturbed(command))
+
+
+def verdict(found: Outcome, beside: Outcome) -> int:
+    """Say what was lost or doubled. Returns the exit code."""
+    problems = differences(found, beside)
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    if problems:
+        return 1
+    print(f"Killed once, resumed once: {len(found.sent)} messages to the broker, each journaled once and answered.")
+    fills = found.fills.total()
+    print(f"The same {fills} fills and {found.equity_usd:,.2f} dollars as without the kill: nothing lost or doubled.")
+    return 0
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from typing import Any
 import desk.runtime  # noqa: F401  # sets Lumibot's switches, so it comes before Lumibot
 
 # isort: split
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 
 from desk.data.bundled import load_bundled
 from desk.domain.decisions import Mode

@@ -20,7 +20,8 @@ from desk.brokers.guarded.errors import Failure
 from desk.brokers.guarded.outcomes import NotSent, Outcome, Sent
 from desk.brokers.guarded.pacing import Pace, Patience
 from desk.brokers.guarded.submission import OrderSender, SendLimits
-from desk.brokers.guarded.transport import GuardedTransport, TimeLimits, guard
+from desk.brokers.guarded.time_limits import TimeLimits
+from desk.brokers.guarded.transport import GuardedTransport, guard
 from desk.domain.orders import OrderClass, OrderSpec, OrderType, Side, TimeInForce
 from desk.exchange.process import ExchangeProcess
 

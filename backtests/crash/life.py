@@ -19,7 +19,8 @@ from crash.stage import PatientStage
 from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_market import DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
-from desk.brokers.guarded.transport import GuardedTransport, TimeLimits
+from desk.brokers.guarded.time_limits import TimeLimits
+from desk.brokers.guarded.transport import GuardedTransport
 from desk.brokers.stream_timing import StreamTiming
 from desk.core.ports import Journal
 from desk.data import calendars
@@ -82,7 +83,7 @@ class HastyAlpaca(DeskAlpaca):
         client = super()._guarded_client()
         transport = client._session.get_adapter("http://")
         assert isinstance(transport, GuardedTransport)
-        transport._limits = TimeLimits(2.0, READ_SECONDS)
+        transport.limits = TimeLimits(2.0, READ_SECONDS)
         return client
 
     def _pause(self, seconds: float) -> None:
@@ -116,7 +117,9 @@ class SteppedExecutor(ReplayExecutor):
     """The executor of a replay, one iteration at a time."""
 
     def __init__(self, strategy: Any, stage: PatientStage, desk: Desk) -> None:
-        skip = lambda error: desk.record(IterationSkipped(f"{type(error).__name__}: {error}"[:500]))  # noqa: E731  # one use
+        def skip(error: BaseException) -> None:
+            desk.record(IterationSkipped(f"{type(error).__name__}: {error}"[:500]))
+
         super().__init__(strategy, stage, (), skip)  # type: ignore[arg-type]  # takes the part of a Stage
 
     def iterate(self) -> None:

@@ -92,6 +92,8 @@ class DeskAlpaca(Alpaca):
         self._resync = Resync(self._client, self._intake, door, clock)
         config = {"API_KEY": endpoint.api_key, "API_SECRET": endpoint.api_secret, "PAPER": endpoint.is_paper}
         super().__init__(config, data_source=data_source, connect_stream=True, start_orders_thread=True)
+        self._cleanup_config = self._initialize_cleanup_config({"retention_policies": RETENTION})
+        self._trade_event_log_enabled = False  # the journal has every event, and nobody reads the table in live trading
 
     # ---- clients ---------------------------------------------------------------------------------------------------
 
@@ -145,6 +147,8 @@ class DeskAlpaca(Alpaca):
         if spec is None:
             return order
         self._groups[spec.key] = order
+        for key in self._intake.drop_ended():
+            self._groups.pop(key, None)
         self._sent += 1
         why_not = self._sending.submit(spec)
         if why_not is not None:
@@ -371,4 +375,6 @@ class DeskAlpaca(Alpaca):
 
 
 log = logging.getLogger(__name__)
+# Lumibot would keep ten thousand filled orders; what ended is in the journal.
+RETENTION = {f"{name}_orders": {"max_count": 300, "min_keep": 100} for name in ("filled", "canceled", "error")}
 MarketHours = Callable[[datetime], tuple[datetime, datetime] | None]

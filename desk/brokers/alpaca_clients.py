@@ -7,22 +7,9 @@ from typing import Any
 from alpaca.data.historical import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 from alpaca.trading.stream import TradingStream
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 
 from desk.brokers.endpoint import Endpoint
-
-CONNECT_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 20.0
-
-
-class TimeLimitedAdapter(HTTPAdapter):
-    """alpaca-py 0.44 sets no timeout at all: a half-open socket would hang the calling thread for ever."""
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-        return super().send(request, *args, **kwargs)
+from desk.brokers.guarded.time_limits import TimeLimitedAdapter
 
 
 def trading_client(endpoint: Endpoint) -> TradingClient:

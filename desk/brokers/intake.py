@@ -44,6 +44,11 @@ class Intake:
         with self._lock:
             self._groups.take_as_booked(filled)
 
+    def drop_ended(self) -> list[str]:
+        """Forget groups that ended long ago. Returns their keys."""
+        with self._lock:
+            return self._groups.drop_ended()
+
     def live(self) -> dict[str, OrderSpec]:
         """Groups by key of which something may still happen."""
         with self._lock:

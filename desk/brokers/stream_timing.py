@@ -8,8 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-# Beyond this many doublings every delay is the longest one; without a bound a float would overflow after a day offline.
-MOST_DOUBLINGS = 60
+from desk.brokers.guarded.pacing import jittered_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ class Backoff:
         self._failures = 0
 
     def next_seconds(self) -> float:
-        whole = min(self._longest_seconds, self._first_seconds * 2.0 ** min(self._failures, MOST_DOUBLINGS))
+        seconds = jittered_seconds(self._first_seconds, self._longest_seconds, self._failures, self._generator)
         self._failures += 1
-        return float(whole * self._generator.uniform(0.5, 1.0))
+        return seconds
 
     def reset(self) -> None:
         self._failures = 0

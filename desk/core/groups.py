@@ -21,6 +21,8 @@ Member = tuple[str, GroupRole]
 SIBLING = {GroupRole.TAKE_PROFIT: GroupRole.STOP_LOSS, GroupRole.STOP_LOSS: GroupRole.TAKE_PROFIT}
 
 
+# Ended groups that are remembered for late news of them: a correction comes the next day at the latest.
+MOST_ENDED = 1_000
 # Orders of other programs in the account are never bound; what matters of a fact that was dropped the next look tells.
 MOST_PARKED = 1_000
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -100,6 +102,22 @@ class OrderGroups:
     def forget(self, key: str) -> None:
         """Stop following a group that never was."""
         self._specs.pop(key, None)
+
+    def drop_ended(self, most: int = MOST_ENDED) -> list[str]:
+        """Forget the oldest groups of which nothing more happens, when they are twice as many as `most`. Returns their keys."""
+        if len(self._specs) < 2 * most:
+            return []
+        alive = set(self.live())
+        dropped = [key for key in self._specs if key not in alive][:-most]
+        gone = set(dropped)
+        for key in dropped:
+            del self._specs[key], self._since[key]
+        for per_member in (self._current, self._filled, self._statuses):
+            for member in [each for each in per_member if each[0] in gone]:
+                del per_member[member]
+        self._orders = {each: state for each, state in self._orders.items() if state.member[0] not in gone}
+        self._impossible = {each for each in self._impossible if each[0] in self._orders}
+        return dropped
 
     def since(self, key: str) -> datetime:
         return self._since[key]

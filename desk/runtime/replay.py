@@ -34,6 +34,7 @@ class ReplayExecutor(StrategyExecutor):
         super().__init__(strategy)
         self._on_skip = on_skip
         self._once = once
+        self._iterated = False
         self._stage = stage
         self._sessions = sessions
         self._resume_at = resume_at
@@ -78,7 +79,7 @@ class ReplayExecutor(StrategyExecutor):
         self.broker.set_strategy_name(self.strategy._name)
         self._initialize()
         for number, session in enumerate(self._sessions):
-            if self.stop_event.is_set() or self._stage.is_stopped:
+            if self.stop_event.is_set() or self._stage.is_stopped or (self._once and self._iterated):
                 break
             self._play_session(session, is_first=number == 0)
         if not self._stage.is_stopped:
@@ -94,6 +95,7 @@ class ReplayExecutor(StrategyExecutor):
             if self._resume_at is None or moment > self._resume_at:
                 self.cron_count = self.cron_count_target
                 self._at(moment, self._on_trading_iteration)
+                self._iterated = True
                 if self._once:
                     return
         self._at(session.closes_at - timedelta(minutes=strategy.minutes_before_closing), self._before_market_closes)

@@ -152,7 +152,7 @@ def test_hang(exchange: ExchangeProcess, trading: TradingClient) -> None:
     thread.join(0.5)
     assert thread.is_alive()
     impatient = trading._session.request
-    trading._session.request = lambda *args, **options: impatient(*args, **{**options, "timeout": 0.2})  # type: ignore[method-assign]
+    trading._session.request = lambda *args, **options: impatient(*args, **{**options, "timeout": 0.2})  # type: ignore[method-assign]  # the client offers no limit
     with pytest.raises(requests.ReadTimeout):
         trading.get_account()
     assert trading.get_clock().is_open  # type: ignore[union-attr]  # raw data is off

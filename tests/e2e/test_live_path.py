@@ -174,6 +174,12 @@ def test_an_order_of_a_plain_lumibot_strategy_is_journaled_as_foreign_before_it_
     assert sent == {order.key for order in foreign}
 
 
+def test_once_is_one_iteration_however_many_sessions_there_are(exchange_run: Any) -> None:
+    TightExits.callbacks, TightExits.hooks = [], Counter()
+    result = exchange_run(TightExits, sessions=2, once=True).run()
+    assert (result.error, result.counts.iterations) == (None, 1)
+
+
 def test_half_days_end_early(exchange_run: Any) -> None:
     # The day after Thanksgiving closes at 13:00: hourly iterations at 10, 11 and 12.
     TightExits.callbacks, TightExits.hooks = [], Counter()

@@ -52,6 +52,12 @@ def test_stock_lumibot_stops_iterating_at_its_first_bracket(side_by_side: str) -
     assert "ValueError: Order class is BRACKET but no child orders" in side_by_side
 
 
+def test_a_showcase_that_is_killed_and_resumed_ends_as_one_that_is_not(tmp_path: Path) -> None:
+    printed = run(tmp_path, "crash_showcase.py", "--at", "9", "--sessions", "8")
+    assert "kill -9 after iteration" in printed
+    assert "nothing lost or doubled" in printed
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_quick_benchmark_compares_equal_work_and_counts_requests(tmp_path: Path) -> None:

@@ -137,6 +137,24 @@ def folded(broker: Broker) -> tuple[OrderGroups, Book]:
     return groups, book
 
 
+def test_groups_that_ended_long_ago_are_forgotten_and_those_that_live_are_not() -> None:
+    groups = OrderGroups()
+    for number in range(8):
+        spec = OrderSpec(f"k{number}", "AAA", Side.BUY, 5, OrderType.MARKET)
+        groups.open(spec, START)
+        groups.bind({(spec.key, ENTRY): f"b{number}"})
+        status = S.WORKING if number in (1, 6) else S.FILLED
+        groups.heard(Fact(f"b{number}", status, START, START, 5 if status is S.FILLED else 0, Decimal(100)))
+    groups.open(OrderSpec("unheard", "AAA", Side.BUY, 5, OrderType.MARKET), START)
+    assert groups.drop_ended(most=5) == []
+    assert groups.drop_ended(most=2) == ["k0", "k2", "k3", "k4"]
+    assert groups.live() == ("k1", "k6", "unheard")
+    assert (groups.spec("k0"), groups.member("b0"), groups.member("b5")) == (None, None, ("k5", ENTRY))
+    assert groups.heard(Fact("b0", S.FILLED, START, START, 5, Decimal(100))) == [], "late news of a forgotten one is no news"
+    (fill,) = groups.heard(Fact("b1", S.FILLED, START, START, 5, Decimal(100)))
+    assert fill.key == "k1"
+
+
 def bound(groups: OrderGroups) -> list[OrderEvent]:
     ids = (("entry", ENTRY), ("target", TARGET), ("stop", STOP))
     return groups.bind({(SPEC.key, role): name for name, role in ids})

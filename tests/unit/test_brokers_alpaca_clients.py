@@ -17,9 +17,9 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout
 
-from desk.brokers import alpaca_clients
-from desk.brokers.alpaca_clients import TimeLimitedAdapter, stock_data_client, trading_client, trading_stream
+from desk.brokers.alpaca_clients import stock_data_client, trading_client, trading_stream
 from desk.brokers.endpoint import Endpoint
+from desk.brokers.guarded.time_limits import TimeLimitedAdapter, TimeLimits
 
 ORDER = MarketOrderRequest(symbol="AAPL", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, client_order_id="k1")
 
@@ -94,11 +94,12 @@ def test_a_refusal_for_rate_is_repeated(server: Server) -> None:
     assert len(server.seen) > 1
 
 
-def test_a_server_that_says_nothing_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alpaca_clients, "READ_TIMEOUT_SECONDS", 0.1)
+def test_a_server_that_says_nothing_is_given_up(server: Server) -> None:
     server.silent = True
+    client: Any = trading_client(endpoint(server))
+    client._session.get_adapter(server.url).limits = TimeLimits(1.0, 0.1)
     with pytest.raises(ReadTimeout):
-        trading_client(endpoint(server)).get_account()
+        client.get_account()
 
 
 def test_a_proxy_of_the_environment_does_not_stand_between_the_desk_and_this_machine(

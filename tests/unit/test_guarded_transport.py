@@ -21,7 +21,8 @@ from desk.brokers.guarded.breaker import BreakerLimits, CircuitBreaker, State
 from desk.brokers.guarded.bucket import RateBudget, TokenBucket
 from desk.brokers.guarded.errors import NeverSent
 from desk.brokers.guarded.pacing import Pace, Patience
-from desk.brokers.guarded.transport import GuardedTransport, TimeLimits, guard, protective
+from desk.brokers.guarded.time_limits import TimeLimits
+from desk.brokers.guarded.transport import GuardedTransport, guard, protective
 
 ORDER_ID = "61e69015-8549-4bfd-b9c3-01e75843f47d"
 BUY = MarketOrderRequest(symbol="ABC", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, client_order_id="a")

@@ -27,6 +27,16 @@ class Patience:
 ONCE = Patience(1, 0.0)
 
 
+# Beyond this many doublings every wait is the longest one; without a bound a float would overflow after a day offline.
+MOST_DOUBLINGS = 60
+
+
+def jittered_seconds(first_seconds: float, longest_seconds: float, number: int, generator: Generator) -> float:
+    """Wait number `number`, from 0: the first doubled so often, up to the longest, shortened to between half and all of it."""
+    whole = min(longest_seconds, first_seconds * 2.0 ** min(number, MOST_DOUBLINGS))
+    return float(whole * generator.uniform(0.5, 1.0))
+
+
 class Pace:
     """Waits between attempts: `first_wait_seconds`, then twice that, up to `longest_wait_seconds`, each shortened by chance to
     between half and all of it. `stopwatch` is in seconds and never goes back. Safe to share between threads."""
@@ -62,6 +72,5 @@ class Pace:
 
     def pause_seconds(self, number: int) -> float:
         """Seconds to wait after attempt `number`, counted from 0."""
-        longest = min(self._longest, self._first * 2.0 ** min(number, 60))
         with self._lock:
-            return float(longest * self._generator.uniform(0.5, 1.0))
+            return jittered_seconds(self._first, self._longest, number, self._generator)

@@ -10,18 +10,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from alpaca.common.rest import RESTClient
 from requests import PreparedRequest, RequestException, Response
-from requests.adapters import HTTPAdapter
 
 from desk.brokers.guarded.breaker import CircuitBreaker
 from desk.brokers.guarded.bucket import TokenBucket
 from desk.brokers.guarded.errors import ErrorClass, Failure, NeverSent, classify, failure_of
 from desk.brokers.guarded.pacing import ONCE, Pace, Patience
+from desk.brokers.guarded.time_limits import DEFAULT_LIMITS, TimeLimitedAdapter, TimeLimits
 
 _PROTECTIVE: ContextVar[bool] = ContextVar("protective", default=False)
 # Cancels and changes of price protect by themselves: only exits need `protective()`.
@@ -44,15 +43,7 @@ def protective() -> Iterator[None]:
         _PROTECTIVE.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """Seconds for making a connection, and for each silence while an answer is awaited."""
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 20.0
-
-
-class GuardedTransport(HTTPAdapter):
+class GuardedTransport(TimeLimitedAdapter):
     """An adapter for `requests`. A request that the breaker holds back raises `NeverSent`; other errors are those of requests.
 
     `patience` bounds the repeats of a GET, and of the DELETE of one order: asking twice for one end is asking once.
@@ -64,15 +55,13 @@ class GuardedTransport(HTTPAdapter):
         breaker: CircuitBreaker,
         pace: Pace,
         patience: Patience = _PATIENCE,
-        limits: TimeLimits = TimeLimits(),
+        limits: TimeLimits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__()
+        super().__init__(limits)
         self.bucket, self.breaker = bucket, breaker
-        self._pace, self._patience, self._limits = pace, patience, limits
+        self._pace, self._patience = pace, patience
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = (self._limits.connect_seconds, self._limits.read_seconds)
         patience = self._patience if is_repeatable(request) else ONCE
         kept: Answer = NeverSent("no attempt was made", request=request)
         for _ in self._pace.tries(patience):
