@@ -57,6 +57,8 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
         return book
     if isinstance(step, Submit) and step.covers is None:
         return _with_trade(book, replace(trade, entry_status=OrderStatus.REJECTED))
+    if isinstance(step, Submit) and step.key != trade.exits_key:
+        return book  # late news of a cover that a newer one has replaced
     if isinstance(step, Submit):
         covers = trade.covers[:-1] if unsent else trade.covers
         gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)

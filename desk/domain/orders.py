@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -139,6 +140,17 @@ class OrderSpec:
     def first_role(self) -> GroupRole:
         """Role of the order that carries `key`: an OCO's is its target."""
         return GroupRole.TAKE_PROFIT if self.order_class is OrderClass.OCO else GroupRole.ENTRY
+
+    @property
+    def roles(self) -> tuple[GroupRole, ...]:
+        """Roles of all members of the group, the one that carries `key` first."""
+        exits = ((GroupRole.TAKE_PROFIT, self.take_profit), (GroupRole.STOP_LOSS, self.stop_loss))
+        members = (*(role for role, price in exits if price is not None), *LEG_ROLES[: len(self.legs)])
+        return members if self.order_class is OrderClass.OCO else (GroupRole.ENTRY, *members)
+
+    def is_over(self, statuses: Mapping[GroupRole, OrderStatus]) -> bool:
+        """Whether `statuses` say of every member that it has ended."""
+        return all(statuses.get(role) in TERMINAL for role in self.roles)
 
     def __post_init__(self) -> None:
         problem = _first_problem(self)

@@ -25,7 +25,7 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta =
     for trade in book.open.values():
         for key in (trade.key, *trade.covers):
             step = desk.step(key)
-            if isinstance(step, Submit):
+            if isinstance(step, Submit) and not desk.is_over(key):
                 broker.follow(step.spec, lumibot_order(step.spec, strategy), trade.decided_at, _statuses(trade, key))
     for order in desk.living_foreign():
         broker.follow(order.spec, lumibot_order(order.spec, strategy), order.since, order.statuses)

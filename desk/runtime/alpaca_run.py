@@ -26,14 +26,13 @@ from desk.brokers.resync import OVERLAP
 from desk.core.ports import Clock, Gateway, Journal
 from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak, UsageError
 from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
-from desk.journal.sql import SqlJournal
 from desk.runtime.account import Reconciler
 from desk.runtime.adoption import adopt
 from desk.runtime.build import Cast, Tenancy, connect, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
-from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by
+from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by, pulse_of, stream_of
 from desk.runtime.hosting import wants_statistics
 from desk.runtime.past import Past
 from desk.runtime.record import RunFacts, counts, run_record
@@ -224,7 +223,7 @@ class AlpacaRun:
             desk, journal = open_desk(self.request, journal_at, self.clock, self._tenancy())
             stack.callback(journal.close)
             stack.callback(desk.close)
-            pulse = self._pulse(desk, journal)
+            pulse = pulse_of(desk, journal, self.rhythm)
             if pulse is not None:
                 stack.callback(pulse.stop)
                 pulse.start()
@@ -238,12 +237,6 @@ class AlpacaRun:
     def _tenancy(self) -> Tenancy:
         account = self.account or account_number(self.endpoint)
         return Tenancy(account, self.rhythm.lease_seconds, self.show, self.stop, waits=not self.request.once)
-
-    def _pulse(self, desk: Desk, journal: Journal) -> HeartbeatThread | None:
-        """None for a dry run, which has no journal of its own to beat in."""
-        if not isinstance(journal, SqlJournal):
-            return None
-        return HeartbeatThread(desk, journal.lease, (SystemClock(), stopwatch), self.rhythm)
 
     def _trade(self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None) -> BaseException | None:
         desk = cast.desk
@@ -338,7 +331,9 @@ class _Watch:
 
     def vitals(self, executor: LiveExecutor) -> Vitals:
         return Vitals(
-            self._stream, lambda: None if self._run.request.once else self._overdue(executor), lambda: self._woken(executor)
+            lambda: stream_of(self._broker),
+            lambda: None if self._run.request.once else self._overdue(executor),
+            lambda: self._woken(executor),
         )
 
     def compare(self) -> None:
@@ -367,10 +362,6 @@ class _Watch:
         self._run.show(
             "This iteration is skipped, nothing was decided; exits stay in force. The broker did not answer, or the clock jumped."
         )
-
-    def _stream(self) -> tuple[str, datetime | None]:
-        state = self._broker.stream_state
-        return state.name.value, state.last_message_at
 
     def _overdue(self, executor: LiveExecutor) -> datetime | None:
         now, sleeptime = self._run.clock.now(), executor.strategy.sleeptime

@@ -278,6 +278,10 @@ class Desk:
     def step(self, key: str) -> Step | None:
         return self._ledger.sent.step(key)
 
+    def is_over(self, key: str) -> bool:
+        """Whether the journal knows that nothing of an order group is at the broker any more."""
+        return self._runner.call(lambda: self._ledger.sent.is_over(key))
+
     def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
         return self._runner.call(lambda: self._foreign_order(symbol, text, read))
 

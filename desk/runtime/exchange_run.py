@@ -28,10 +28,11 @@ from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.account import broker_account
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, connect, host, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, host, open_desk
 from desk.runtime.clock import VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.heartbeat import Rhythm, Vitals, pulse_of, stream_of
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.replay import ReplayExecutor
 from desk.runtime.request import RunRequest
@@ -42,6 +43,9 @@ from desk.runtime.stage import Stage
 
 # The exchange of a replay counts no requests, and virtual minutes pass in milliseconds: more than a machine makes in a minute.
 UNLIMITED = 100_000
+
+# A machine that sleeps misses nothing: time stands still at the exchange too.
+REPLAY_RHYTHM = Rhythm(jump_seconds=math.inf)
 
 
 @dataclass
@@ -57,6 +61,7 @@ class ExchangeRun:
     on_iteration: Callable[[Iteration], None] = lambda iteration: None
     stop: Event = field(default_factory=Event)
     on_exchange: Callable[[AdminClient], None] = lambda admin: None  # before the desk connects, to switch faults on
+    rhythm: Rhythm = REPLAY_RHYTHM
 
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that this run replays. Raises ConfigurationError when the data has none of them."""
@@ -80,16 +85,26 @@ class ExchangeRun:
             self.on_address(exchange.url)
             self.on_exchange(exchange.admin)
             clock = VirtualClock(_moment(exchange.admin.status()["now"]))
-            desk, journal = open_desk(self.request, self.folder.journal, clock)
+            desk, journal = open_desk(self.request, self.folder.journal, clock, self._tenancy())
             stack.callback(journal.close)
             stack.callback(desk.close)
+            pulse = pulse_of(desk, journal, self.rhythm)
+            if pulse is not None:
+                stack.callback(pulse.stop)
+                pulse.start()
             cast = self._cast(desk, exchange, clock)
             broker = connect(cast)
             stack.callback(broker.close)
+            if pulse is not None:
+                pulse.follow(Vitals(lambda: stream_of(broker)))
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
             error = self._play(cast, broker, stage, sessions, desk.past.resume_at)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)
+
+    def _tenancy(self) -> Tenancy:
+        # The folder is locked and the exchange is this run's own: nobody else can want it.
+        return Tenancy("exchange", self.rhythm.lease_seconds, self.show, self.stop, waits=False)
 
     def _play(
         self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], resume_at: datetime | None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from desk.domain.journal import ForeignOrder
-from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ForeignOrders:
         if known is None:
             return
         known.statuses[event.role] = event.status
-        if all(status in TERMINAL for status in known.statuses.values()) and known.spec.first_role in known.statuses:
+        if known.spec.is_over(known.statuses):
             del self._living[event.key]
 
     def refuse(self, key: str) -> None:

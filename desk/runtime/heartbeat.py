@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 from zoneinfo import ZoneInfo
 
+from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.stream_timing import ClockWatch
-from desk.core.ports import Clock
+from desk.core.ports import Clock, Journal
 from desk.domain.errors import DeskError
 from desk.domain.journal import IterationSkipped
 from desk.journal.errors import LeaseLost
 from desk.journal.lease import Heartbeat, WriterLease
+from desk.journal.sql import SqlJournal
+from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.desk import Desk
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,19 @@ def due_by(sleeptime: str, last: datetime, session: Session | None, patience_sec
     if days <= 0 or days % count:
         return None
     return datetime.combine(day, then.timetz()) + patience
+
+
+def stream_of(broker: DeskAlpaca) -> tuple[str, datetime | None]:
+    """The order stream for `Vitals`."""
+    state = broker.stream_state
+    return state.name.value, state.last_message_at
+
+
+def pulse_of(desk: Desk, journal: Journal, rhythm: Rhythm) -> HeartbeatThread | None:
+    """The heartbeat of a desk; None for a dry run, which has no journal of its own to beat in."""
+    if not isinstance(journal, SqlJournal):
+        return None
+    return HeartbeatThread(desk, journal.lease, (SystemClock(), stopwatch), rhythm)
 
 
 class HeartbeatThread:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desk.domain.journal import Acknowledged, BrokerRefusal
-from desk.domain.orders import OrderEvent
+from desk.domain.orders import GroupRole, OrderEvent, OrderStatus
 from desk.domain.steps import Step, Submit
 
 
@@ -15,6 +15,8 @@ class SentSteps:
         self._answered: set[str] = set()
         self._unsent: set[str] = set()
         self._group_of: dict[str, str] = {}
+        self._heard: dict[str, dict[GroupRole, OrderStatus]] = {}
+        self._over: set[str] = set()
 
     def step(self, key: str) -> Step | None:
         return self._steps.get(key)
@@ -27,6 +29,10 @@ class SentSteps:
         """Whether a journaled step is known never to have reached the broker, so that it may go out again."""
         return key in self._unsent
 
+    def is_over(self, key: str) -> bool:
+        """Whether an order group was refused, or each of its members is known to have ended: nothing of it is at the broker."""
+        return key in self._over
+
     def unanswered(self) -> list[Step]:
         """Price changes and cancels of which nobody knows whether they were sent."""
         return [step for key, step in self._steps.items() if not isinstance(step, Submit) and key not in self._answered]
@@ -34,6 +40,7 @@ class SentSteps:
     def goes_out(self, step: Step) -> None:
         self._steps[step.key] = step
         self._unsent.discard(step.key)
+        self._over.discard(step.key)
 
     def answer(self, ack: Acknowledged) -> None:
         """An answer also tells which of the broker's orders belong to a group of the desk's."""
@@ -47,7 +54,18 @@ class SentSteps:
         self._answered.add(refusal.key)
         if refusal.unsent:
             self._unsent.add(refusal.key)
-        return self._steps.get(refusal.key)
+        step = self._steps.get(refusal.key)
+        if isinstance(step, Submit):
+            self._over.add(refusal.key)
+        return step
 
     def hear(self, event: OrderEvent) -> None:
         self._group_of[event.broker_id] = event.key
+        step = self._steps.get(event.key)
+        if not isinstance(step, Submit) or event.key in self._over:
+            return
+        heard = self._heard.setdefault(event.key, {})
+        heard[event.role] = event.status
+        if step.spec.is_over(heard):
+            del self._heard[event.key]
+            self._over.add(event.key)

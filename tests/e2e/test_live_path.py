@@ -177,7 +177,7 @@ def test_an_order_of_a_plain_lumibot_strategy_is_journaled_as_foreign_before_it_
 def test_once_is_one_iteration_however_many_sessions_there_are(exchange_run: Any) -> None:
     TightExits.callbacks, TightExits.hooks = [], Counter()
     result = exchange_run(TightExits, sessions=2, once=True).run()
-    assert (result.error, result.counts.iterations) == (None, 1)
+    assert (result.error, result.record.iterations) == (None, 1)
 
 
 def test_half_days_end_early(exchange_run: Any) -> None:

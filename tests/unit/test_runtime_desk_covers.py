@@ -9,7 +9,7 @@ from recording_desk import BELOW_STOP, FIVE, STOP, TARGET, S, bare, leave, marke
 
 from desk.core.protect import MAX_COVERS
 from desk.domain.decisions import Mode
-from desk.domain.journal import ModeChanged
+from desk.domain.journal import BrokerRefusal, ModeChanged
 from desk.domain.orders import OrderClass, OrderType, Side
 from desk.domain.steps import Submit
 from desk.journal.memory import MemoryJournal
@@ -48,6 +48,32 @@ def test_covers_that_the_broker_takes_and_ends_halt_the_desk_and_are_tried_once_
     ]
     desk.decide(market(1), FIVE, [])
     assert outbox.keys[-1] == f"{entry.key}-cover{MAX_COVERS + 1}"
+
+
+def test_late_word_of_a_refused_cover_does_not_disown_the_sale_that_took_its_place(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    desk.refused(refusal(f"{entry.key}-cover1", BELOW_STOP))
+    sale = outbox.sent[-1]
+    never = BrokerRefusal(f"{entry.key}-cover1", None, None, "never reached the broker", explained=True, unsent=True)
+    desk.refused(never)
+    desk.order_event(news(sale, S.FILLED, 5, "x2"))
+    assert (desk.book.shares(), desk.mode) == ({}, Mode.ACTIVE)
+    assert recovered(journal)[0].book == desk.book
+
+
+def test_what_was_refused_or_has_ended_is_over_and_what_goes_out_again_is_not(journal: MemoryJournal) -> None:
+    desk, outbox, entry = bare(journal)
+    assert not desk.is_over(entry.key), "nothing was heard of its exits"
+    for role in (TARGET, STOP):
+        desk.order_event(news(entry, S.CANCELED, role=role))
+    cover1, cover2 = (f"{entry.key}-cover{number}" for number in (1, 2))
+    desk.refused(refusal(cover1, BELOW_STOP))
+    again, _ = recovered(journal)
+    for each in (desk, again):
+        assert [each.is_over(key) for key in (entry.key, cover1, cover2)] == [True, True, False]
+    desk.refused(BrokerRefusal(cover2, None, None, "not reached", explained=True, unsent=True))
+    assert outbox.keys.count(cover2) == 2
+    assert not desk.is_over(cover2)
 
 
 def test_shares_that_the_market_has_taken_below_their_stop_are_sold_at_once(journal: MemoryJournal) -> None:

@@ -251,6 +251,13 @@ class DeskAndVenue(RuleBasedStateMachine):
         if fills:
             self.desk.order_event(data.draw(st.sampled_from(fills)))
 
+    @rule(data=st.data())
+    def hears_late_that_an_older_cover_never_arrived(self, data: st.DataObject) -> None:
+        older = [key for trade in self.desk.book.open.values() for key in trade.covers[:-1]]
+        if older:
+            key = data.draw(st.sampled_from(older))
+            self.desk.refused(BrokerRefusal(key, None, None, "never reached the broker", explained=True, unsent=True))
+
     # ---- what must stay true ---------------------------------------------------------------------------------------
 
     @invariant()

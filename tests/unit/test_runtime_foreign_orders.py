@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from recording_desk import NOW, recovered
 
 from desk.domain.journal import ForeignOrder
-from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
 from desk.journal.memory import MemoryJournal
 
 
@@ -42,6 +44,21 @@ def test_a_foreign_order_lives_until_its_end_is_known_whatever_process_asks(jour
     desk.order_event(OrderEvent(order.key, GroupRole.ENTRY, OrderStatus.CANCELED, NOW, "b1"))
     again, _ = recovered(journal)
     assert desk.living_foreign() == again.living_foreign() == ()
+
+
+def bracket(key: str) -> OrderSpec:
+    exits = {"take_profit": Decimal(110), "stop_loss": Decimal(90)}
+    return OrderSpec(key, "AAA", Side.BUY, 5, OrderType.MARKET, OrderClass.BRACKET, **exits)
+
+
+def test_a_foreign_bracket_lives_as_long_as_one_of_its_members(journal: MemoryJournal) -> None:
+    desk, _ = recovered(journal)
+    order = desk.foreign("AAA", "bracket", bracket)
+    for role, status in ((GroupRole.ENTRY, OrderStatus.FILLED), (GroupRole.TAKE_PROFIT, OrderStatus.FILLED)):
+        desk.order_event(OrderEvent(order.key, role, status, NOW, "b1"))
+        assert len(desk.living_foreign()) == 1
+    desk.order_event(OrderEvent(order.key, GroupRole.STOP_LOSS, OrderStatus.CANCELED, NOW, "b2"))
+    assert desk.living_foreign() == ()
 
 
 def test_a_foreign_order_that_cannot_go_is_journaled_with_the_reason(journal: MemoryJournal) -> None:
