@@ -20,7 +20,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help trade backtest exchange test check bench crash soak lock clean
+.PHONY: help trade backtest exchange test check bench crash fuzz soak lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -50,8 +50,12 @@ check: $(DEV) ## formatting, lint, types, import contracts and the fast tests, i
 bench: $(BENCH) ## measure speed against stock Lumibot and backtrader
 	@$(IN_VENV) backtests/bench.py $(ARGS)
 
-soak: $(DEV) .venv-soak/.made ## ten minutes of made-up requests against the exchange
+fuzz: $(DEV) .venv-soak/.made ## ten minutes of made-up requests against the exchange
 	@$(IN_VENV) backtests/exchange_fuzz.py $(ARGS)
+
+soak: $(DEV) .venv-soak/.made ## the same, then 10,000 iterations with every fault at random (most of an hour)
+	@$(IN_VENV) backtests/exchange_fuzz.py
+	@$(IN_VENV) backtests/soak.py $(ARGS)
 
 crash: $(DEV) ## kill the desk by seeded schedules and judge what is left; N=1000 plays more, SEED=7 one again
 	@$(IN_VENV) backtests/crashes.py $(if $(SEED),--seed $(SEED),$(if $(N),--schedules $(N))) $(ARGS)

@@ -1,6 +1,6 @@
 """Ten minutes of made-up requests against the exchange, led by Alpaca's own OpenAPI documents: it may refuse, never break.
 
-    make soak [ARGS="--minutes 10 --seed 1"]
+    make fuzz [ARGS="--minutes 10 --seed 1"]
 
 Each document gets half of the time. schemathesis makes the requests, from an environment of its own (`requirements-soak.lock`).
 The run fails when any answer has a status of 500 or above, when the exchange dies, or when it wrote a traceback.
@@ -32,7 +32,7 @@ def document(name: str) -> Path:
     for file in files(DISTRIBUTION) or ():
         if file.name == name:
             return Path(str(file.locate()))
-    raise SystemExit(f"{name} is not installed; `make soak` installs what this needs")
+    raise SystemExit(f"{name} is not installed; `make fuzz` installs what this needs")
 
 
 def fuzz(folder: Path, schemathesis: Path, exchange: ExchangeProcess, name: str, seconds: int, seed: int) -> int:

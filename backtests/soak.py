@@ -1,13 +1,14 @@
 """Ten thousand iterations of the combined strategy while the exchange misbehaves in every way it knows, at random but seeded.
 
-    python backtests/soak.py [--iterations 10000] [--seed 1] [--runs DIR]
+    make soak [ARGS="--iterations 10000 --seed 1 --runs DIR"]    (after ten minutes of made-up requests)
 
 One process trades the bundled market through the whole live path. Every 500 iterations a line says how it stands and the faults
 begin anew. When the desk halts itself, the script does what a person would do: looks, sets it to active, resumes. At the end the
 faults are off, the run is resumed once more, and journal and exchange have to agree.
 
-It fails (exit code 1) when an iteration is missing, when nothing moves for `STUCK_SECONDS`, when journal and exchange differ at
-the end, or when this process or the exchange grew between a fifth of the run and its end by more than the tolerances below.
+It fails (exit code 1) when an iteration is missing, when nothing moves for `STUCK_SECONDS`, when the desk's heartbeat is ever
+older than its lease, when journal and exchange differ at the end, or when this process or the exchange grew between a fifth of
+the run and its end by more than the tolerances below.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -34,14 +36,14 @@ import psutil
 
 from desk.data.bundled import load_bundled
 from desk.domain.decisions import Mode
-from desk.domain.errors import ReconciliationBreak
+from desk.domain.errors import ConfigurationError, ReconciliationBreak
 from desk.domain.journal import BreakFound, ModeChanged, Row
 from desk.exchange.admin_client import AdminClient
 from desk.journal.reader import JournalReader
 from desk.journal.sql import SqlJournal
 from desk.runtime.clock import SystemClock
 from desk.runtime.corridor import Iteration
-from desk.runtime.exchange_run import ExchangeRun
+from desk.runtime.exchange_run import REPLAY_RHYTHM, ExchangeRun
 from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult
 from desk.runtime.run_folder import RunFolder
@@ -162,6 +164,7 @@ class Soak:
     hits: Counter[str] = field(default_factory=Counter)
     halts: list[str] = field(default_factory=list)
     is_stuck: bool = False
+    oldest_beat_seconds: float = 0.0
     done: int = 0
     _gap: float = 0.0
     _beat: float = field(default_factory=monotonic)
@@ -269,11 +272,20 @@ class Soak:
 
     def _watch(self) -> None:
         while not self._over.wait(1.0):
+            self.oldest_beat_seconds = max(self.oldest_beat_seconds, self._beat_age())
             if monotonic() - self._beat > STUCK_SECONDS:
                 self.is_stuck = True
                 faulthandler.dump_traceback(file=sys.stderr)
                 self._stop()
                 return
+
+    def _beat_age(self) -> float:
+        """Seconds since the heartbeat, as everybody else sees it; 0 while no desk has the journal."""
+        with suppress(ConfigurationError), JournalReader(self.folder.journal) as reader:
+            lease = reader.lease()
+            if lease is not None and not lease.released:
+                return (SystemClock().now() - lease.beat_at).total_seconds()
+        return 0.0
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
@@ -300,6 +312,8 @@ def verdict(soak: Soak, result: RunResult) -> list[str]:
     found = grown(soak.samples)
     if soak.is_stuck:
         found.append(f"nothing moved for {STUCK_SECONDS:g} seconds")
+    if soak.oldest_beat_seconds > REPLAY_RHYTHM.lease_seconds:
+        found.append(f"no heartbeat for {soak.oldest_beat_seconds:.0f} seconds")
     if result.error is not None:
         found.append(f"the run ended early: {result.error!r}")
     if soak.done < soak.wanted:
@@ -329,6 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         breaks = soak.breaks()
         problems = verdict(soak, result)
     print(f"faults that happened: {', '.join(f'{kind} {count}' for kind, count in sorted(soak.hits.items()))}")
+    print(f"the oldest heartbeat was {soak.oldest_beat_seconds:.1f} seconds old; one is due every {REPLAY_RHYTHM.beat_seconds:g}")
     print(f"{soak.done} iterations, {result.counts}, {len(soak.halts)} halts, {len(breaks)} breaks on the way")
     for text in (*breaks, *(f"FAILED: {problem}" for problem in problems)):
         print(text)
