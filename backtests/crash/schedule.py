@@ -75,7 +75,7 @@ def drawn(seed: int) -> Schedule:
     return Schedule(
         seed=seed,
         start=DAYS[first],
-        moments=moments,
+        moments=_hurried(seed, moments),
         partial_fill_probability=float(chance.choice([0.1, 0.5, 0.9])),
         latency=str(chance.choice(["zero", "measured"])),
         faults=tuple(_fault(chance, moments) for _ in range(int(chance.integers(0, 5)))),
@@ -91,6 +91,15 @@ def _moments(day: date) -> list[datetime]:
     assert session is not None
     minutes = [FIRST_MINUTES + number * INTERVAL_MINUTES for number in range(PER_SESSION)]
     return [moment for count in minutes if (moment := session.opens_at + timedelta(minutes=count)) < session.closes_at]
+
+
+def _hurried(seed: int, moments: tuple[datetime, ...]) -> tuple[datetime, ...]:
+    """In some schedules the desk looks again within seconds of an iteration: it finds entries that still rest, and ends them."""
+    chance = np.random.default_rng([seed, 3])
+    if chance.random() < 0.6:
+        return moments
+    again = [moment + timedelta(seconds=float(chance.uniform(0.5, 40.0))) for moment in moments if chance.random() < 0.7]
+    return tuple(sorted([*moments, *again]))
 
 
 def _doom(chance: np.random.Generator) -> Doom:
