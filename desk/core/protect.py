@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from desk.core.keys import order_key
@@ -68,7 +68,8 @@ def _enter(intent: Intent, stamp: Stamp) -> Step | Denied:
 def _leave(intent: Intent, book: Book, stamp: Stamp) -> list[Step]:
     if intent.kind is not IntentKind.CLOSE:
         return []
-    return [_exit_step(trade, intent, stamp) for trade in book.trades_of(intent.symbol) if _may_ask(trade, intent.price)]
+    numbered = enumerate(book.trades_of(intent.symbol), 1)
+    return [_exit_step(trade, intent, stamp, number) for number, trade in numbered if _may_ask(trade, intent.price)]
 
 
 def _may_ask(trade: Trade, bid: float) -> bool:
@@ -82,15 +83,20 @@ def _may_ask(trade: Trade, bid: float) -> bool:
     return trade.target_price > bid and exit_limit(trade, bid) != trade.target_price
 
 
-def _exit_step(trade: Trade, intent: Intent, stamp: Stamp) -> Step:
+def _exit_step(trade: Trade, intent: Intent, stamp: Stamp, number: int) -> Step:
     if trade.is_entry_working:
-        key = order_key(stamp.nonce, stamp.at, trade.symbol, "cancel")
+        key = _key(stamp, trade.symbol, "cancel", number)
         return Cancel(key, trade.key, trade.symbol, intent.reason)
     if not _has_exits(trade):
         limit = legal_price(intent.price * (1 - EXIT_COLLAR_FRACTION), Rounding.DOWN)
         return _sale(trade, f"{trade.key}-sale{len(trade.covers) + 1}", limit, intent.reason)
-    key = order_key(stamp.nonce, stamp.at, trade.symbol, "exit")
+    key = _key(stamp, trade.symbol, "exit", number)
     return Replace(key, trade.exits_key, trade.symbol, GroupRole.TAKE_PROFIT, exit_limit(trade, intent.price), intent.reason)
+
+
+def _key(stamp: Stamp, symbol: str, action: str, number: int) -> str:
+    """Key of what is asked of trade number `number` of a symbol, from 1: there may be several, one of them adopted, say."""
+    return order_key(stamp.nonce, stamp.at, symbol, action if number == 1 else f"{action}{number}")
 
 
 def exit_limit(trade: Trade, price: float) -> Decimal:
@@ -104,13 +110,26 @@ def exit_limit(trade: Trade, price: float) -> Decimal:
 def stale_entries(book: Book, stamp: Stamp) -> list[Step]:
     """Cancels for entries of earlier iterations that are still not complete: the reason to buy is old by now.
 
-    A half-filled entry is canceled too, since its exits sleep until it is complete; `cover` then protects what was bought.
+    A half-filled entry is canceled too, since its exits sleep until it is complete; `cover` then protects what was bought. One
+    that was asked to end is asked again: a broker may take a cancel, reject it later, and say so to nobody.
     """
     return [
-        Cancel(order_key(stamp.nonce, stamp.at, trade.symbol, "cancel"), trade.key, trade.symbol, "entry not filled in time")
-        for trade in book.open.values()
-        if trade.is_entry_working and not trade.cancel_requested and trade.decided_at < stamp.at
+        Cancel(_key(stamp, trade.symbol, "cancel", number), trade.key, trade.symbol, "entry not filled in time")
+        for symbol in dict.fromkeys(trade.symbol for trade in book.open.values())
+        for number, trade in enumerate(book.trades_of(symbol), 1)
+        if trade.is_entry_working and trade.decided_at < stamp.at
     ]
+
+
+# A broker ends an entry within seconds of being asked to.
+SLOW_CANCEL = timedelta(seconds=60)
+
+
+def unended(book: Book, at: datetime) -> list[Trade]:
+    """Trades that hold shares under exits that sleep, since the broker has not ended their half-filled entry: a person has to
+    look."""
+    asked = (trade for trade in book.open.values() if trade.is_entry_working and trade.shares > 0 and trade.cancel_asked_at)
+    return [trade for trade in asked if trade.cancel_asked_at is not None and at - trade.cancel_asked_at >= SLOW_CANCEL]
 
 
 # A broker that ends the same cover over and over is not helped by a hundredth at once; a person is, and time may be.

@@ -73,9 +73,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class SentAgain:
-    """A journaled step that had never reached the broker goes out again under its own key."""
+    """A journaled step that had never reached the broker goes out again under its own key; a new order as `submit` has it now."""
 
     key: str
+    submit: Submit | None = None
 
 
 @dataclass(frozen=True, slots=True)

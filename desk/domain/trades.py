@@ -52,7 +52,7 @@ class Trade:
     exit_role: GroupRole | None = None
     exit_requested: str | None = None
     target_before: Decimal | None = None
-    cancel_requested: bool = False
+    cancel_asked_at: datetime | None = None
     stop_passed: bool = False
     is_being_sold: bool = False
     covers: tuple[str, ...] = ()
@@ -60,6 +60,10 @@ class Trade:
     @property
     def key(self) -> str:
         return self.spec.key
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self.cancel_asked_at is not None
 
     @property
     def exits_key(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
-from desk.core.protect import Stamp, cover, given_up, protect, stale_entries
+from desk.core.protect import Stamp, cover, given_up, protect, stale_entries, unended
 from desk.core.rebalance import rebalance
 from desk.core.reconcile import BrokerView, foreign_seen
 from desk.core.review import Limits, Situation, review
@@ -51,6 +52,10 @@ class Decided:
     news: tuple[RowValue, ...] = ()
 
 
+# What a broker says, or what is said of it.
+Word = Heard | OrderEvent | Acknowledged | BrokerRefusal
+
+
 class Desk:
     """Implements `desk.core.ports.Door`. Public methods may be called from any thread."""
 
@@ -59,6 +64,7 @@ class Desk:
         self._clock = clock
         self._limits = limits
         self._owed: list[ModeChanged] = []
+        self._inbox: deque[tuple[Sequence[Word], datetime]] = deque()
         self._news: list[RowValue] = []
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
@@ -76,7 +82,7 @@ class Desk:
     def hand_over(self, work: Callable[[], None]) -> None:
         """Have the desk's own thread do `work`, and write what it still owes; a failure halts the desk."""
         self._runner.post(work)
-        self._runner.post(lambda: self._write([], self._clock.now()))
+        self._runner.post(self._catch_up)
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -124,9 +130,11 @@ class Desk:
         return self._runner.call(lambda: self._decide(market, account, targets))
 
     def _decide(self, market: Market, account: Account, targets: Sequence[Target]) -> Decided:
+        self._absorb()
         found = self._reconciled(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
+        self._watch_slow_cancels(market.now)
         given_up_before = {trade.key for trade in given_up(self._ledger.book)}
         upkeep = self._execute([*cover(self._ledger.book), *stale_entries(self._ledger.book, stamp)], market.now)
         sound, unsound = checked(targets, market, self._ledger.book)
@@ -145,6 +153,14 @@ class Desk:
         )
         return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news)
 
+    def _watch_slow_cancels(self, at: datetime) -> None:
+        for trade in unended(self._ledger.book, at):
+            self._set_mode(
+                Mode.HALTED,
+                f"{trade.shares} {trade.symbol} have no exit: the broker has not ended their half-filled entry, asked for at "
+                f"{trade.cancel_asked_at:%H:%M:%S} UTC. It is asked again at each iteration; look at the account at the broker",
+            )
+
     def finish_iteration(self, session: date, account: Account, positions: int) -> None:
         """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
         self._runner.call(lambda: self._finish(session, account, positions))
@@ -159,6 +175,7 @@ class Desk:
         self._runner.call(self._cover)
 
     def _cover(self) -> None:
+        self._absorb()
         self._execute(cover(self._ledger.book), self._clock.now())
         for trade in given_up(self._ledger.book):
             tries = len(trade.covers)
@@ -177,7 +194,7 @@ class Desk:
             raise RuntimeError("the desk has no gateway to a broker")
         again = [step for step in steps if self._ledger.sent.is_unsent(step.key)]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
-        self._write([*fresh, *(SentAgain(step.key) for step in again)], at)
+        self._write([*fresh, *(SentAgain(step.key, step if isinstance(step, Submit) else None) for step in again)], at)
         due = [step for step in steps if step in fresh or step in again]
         for step in due:
             self._ledger.send(step, at)
@@ -191,7 +208,7 @@ class Desk:
             self._gateway.send(step)
         except Exception as error:
             # The other steps of the batch may be the protective ones; they go out all the same.
-            self._refused(BrokerRefusal(step.key, None, None, f"could not be sent: {error!r}"))
+            self._hear([BrokerRefusal(step.key, None, None, f"could not be sent: {error!r}")], self._clock.now())
 
     def _write(self, values: Sequence[RowValue], at: datetime) -> None:
         due = [*self._owed, *values]
@@ -301,17 +318,12 @@ class Desk:
         return self._runner.call(self._ledger.foreign.living)
 
     def acknowledged(self, ack: Acknowledged) -> None:
-        self._runner.post(lambda: self._acknowledged(ack))
-
-    def _acknowledged(self, ack: Acknowledged) -> None:
-        self._ledger.sent.answer(ack)
-        self._write([ack], self._clock.now())
+        self._runner.post(lambda: self._hear([ack], self._clock.now()))
 
     def refused(self, refusal: BrokerRefusal) -> None:
-        self._runner.post(lambda: self._refused(refusal))
+        self._runner.post(lambda: self._hear([refusal], self._clock.now()))
 
-    def _refused(self, refusal: BrokerRefusal) -> None:
-        self._write([refusal], self._clock.now())
+    def _react_to(self, refusal: BrokerRefusal) -> None:
         step = self._ledger.refuse(refusal)
         if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
             self._cover()
@@ -326,10 +338,10 @@ class Desk:
         )
 
     def order_event(self, event: OrderEvent) -> None:
-        self._runner.post(lambda: self._take([event], event.at))
+        self._runner.post(lambda: self._hear([event], event.at))
 
     def heard(self, raw: Heard, events: Sequence[OrderEvent]) -> None:
-        self._runner.post(lambda: self._take([raw, *events], self._clock.now()))
+        self._runner.post(lambda: self._hear([raw, *events], self._clock.now()))
 
     def link(self, is_up: bool, reason: str) -> None:
         self._runner.post(lambda: self._link(is_up, reason))
@@ -342,11 +354,32 @@ class Desk:
     def trouble(self, text: str) -> None:
         self._runner.post(lambda: self._set_mode(Mode.HALTED, text))
 
-    def _take(self, news: Sequence[Heard | OrderEvent], at: datetime) -> None:
-        self._write(news, at)
-        events = [value for value in news if isinstance(value, OrderEvent)]
-        odd = [event for event in events if not self._ledger.hear(event)]
-        for event in odd:
-            self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
-        if events:
+    # ---- what the broker says ----------------------------------------------------------------------------------------------
+
+    def _hear(self, words: Sequence[Word], at: datetime) -> None:
+        self._inbox.append((words, at))
+        self._absorb()
+
+    def _absorb(self) -> None:
+        """Journal and book what came in, in its order. What cannot be written waits: whoever told it will not tell it again."""
+        while self._inbox:
+            words, at = self._inbox[0]
+            self._write(words, at)
+            self._inbox.popleft()
+            self._book_words(words)
+
+    def _book_words(self, words: Sequence[Word]) -> None:
+        for word in words:
+            if isinstance(word, Acknowledged):
+                self._ledger.sent.answer(word)
+            elif isinstance(word, BrokerRefusal):
+                self._react_to(word)
+            elif isinstance(word, OrderEvent) and not self._ledger.hear(word):
+                self._set_mode(Mode.HALTED, f"unexpected news of {word.key}: its {word.role.value} is {word.status.value}")
+        if any(isinstance(word, OrderEvent) for word in words):
             self._cover()
+
+    def _catch_up(self) -> None:
+        """Write what is owed since the journal could not be written."""
+        self._absorb()
+        self._write([], self._clock.now())

@@ -57,7 +57,7 @@ class Ledger:
         elif isinstance(value, SharesAdopted):
             self.adopt(value, row.at)
         elif isinstance(value, SentAgain):
-            self._send_again(value.key, row.at)
+            self._send_again(value, row.at)
         elif isinstance(value, Step):
             self.send(value, row.at)
         else:
@@ -85,10 +85,10 @@ class Ledger:
         self.sent.goes_out(step)
         self.book = with_step(self.book, step, at)
 
-    def _send_again(self, key: str, at: datetime) -> None:
-        step = self.sent.step(key)
+    def _send_again(self, again: SentAgain, at: datetime) -> None:
+        step = again.submit or self.sent.step(again.key)
         if step is None:
-            raise ValueError(f"the journal says that {key} was sent again, and nowhere that it was decided")
+            raise ValueError(f"the journal says that {again.key} was sent again, and nowhere that it was decided")
         self.send(step, at)
 
     def hear(self, event: OrderEvent) -> bool:

@@ -34,13 +34,13 @@ def intents(draw: st.DrawFn, symbol: str, kinds: tuple[IntentKind, ...]) -> Inte
 
 
 @st.composite
-def trades(draw: st.DrawFn, symbol: str) -> Trade:
+def trades(draw: st.DrawFn, symbol: str, action: str = "open") -> Trade:
     """A trade in any stage of its life; prices from two dollars up, so that stops have ticks of a cent."""
     limit = Decimal(draw(st.integers(200, 200_000))) / 100
     stop = legal_price(float(limit) * draw(st.floats(min_value=0.55, max_value=0.98)))
     target = legal_price(float(limit) * draw(st.floats(min_value=1.02, max_value=2.0)))
     quantity = draw(st.integers(2, 500))
-    key = f"a1b2c3d4-20240102T150000-{symbol}-open"
+    key = f"a1b2c3d4-20240102T150000-{symbol}-{action}"
     spec = OrderSpec(
         key, symbol, Side.BUY, quantity, OrderType.LIMIT, OrderClass.BRACKET, TimeInForce.GTC, limit,
         take_profit=target, stop_loss=stop,
@@ -58,7 +58,8 @@ def _with(trade: Trade, **changes: object) -> Trade:
 def _working(draw: st.DrawFn, trade: Trade) -> Trade:
     entered = draw(st.integers(0, trade.spec.quantity - 1))
     status = draw(st.sampled_from([S.JOURNALED, S.SENT, S.WORKING, S.UNKNOWN])) if not entered else S.PARTIALLY_FILLED
-    return _with(trade, entry_status=status, entered=entered, cancel_requested=draw(st.booleans()))
+    asked_at = draw(st.sampled_from([None, NOW - timedelta(hours=1)]))
+    return _with(trade, entry_status=status, entered=entered, cancel_asked_at=asked_at)
 
 
 def _held(draw: st.DrawFn, trade: Trade) -> Trade:
@@ -92,7 +93,8 @@ def _covered(draw: st.DrawFn, trade: Trade) -> Trade:
 @st.composite
 def books(draw: st.DrawFn, symbols: Sequence[str] = SYMBOLS) -> Book:
     held = draw(st.sets(st.sampled_from(symbols)))
-    opened = [draw(trades(symbol)) for symbol in sorted(held)]
+    adopted = draw(st.sets(st.sampled_from(symbols)))
+    opened = [draw(trades(symbol)) for symbol in sorted(held)] + [draw(trades(symbol, "adopt")) for symbol in sorted(adopted)]
     return Book(MappingProxyType({trade.key: trade for trade in opened}))
 
 
@@ -211,7 +213,7 @@ def test_an_exit_is_marketable_unless_its_stop_is_in_the_way(trade: Trade, bid: 
 @given(plans())
 def test_a_trade_with_a_cancel_on_its_way_gets_no_second_one(plan: tuple[list[Approved], Book]) -> None:
     approved, book = plan
-    for step in (*stale_entries(book, STAMP), *protect(approved, book, STAMP)):
+    for step in protect(approved, book, STAMP):
         if isinstance(step, Cancel):
             owner = book.owner(step.of_key)
             assert owner is not None and owner.is_entry_working and not owner.cancel_requested
@@ -262,7 +264,7 @@ def test_a_sale_keeps_its_key_until_it_is_booked(plan: tuple[list[Approved], Boo
 def test_only_entries_of_earlier_iterations_are_too_old(book: Book) -> None:
     asked = {step.of_key for step in stale_entries(book, STAMP)}
     old = {trade.key for trade in book.open.values() if trade.is_entry_working and trade.decided_at < NOW}
-    assert asked == {key for key in old if not book.open[key].cancel_requested}
+    assert asked == old, "one that was asked for before may have been rejected since"
 
 
 @given(books())

@@ -230,11 +230,11 @@ def test_a_fill_reaches_the_book_and_is_news_of_the_next_iteration(journal: Memo
     assert news == (outbox.sent[0], event)
 
 
-def test_an_entry_that_is_not_filled_in_an_hour_is_canceled_once(journal: MemoryJournal) -> None:
+def test_an_entry_that_is_not_filled_in_an_hour_is_canceled_until_it_ends(journal: MemoryJournal) -> None:
     desk, outbox = opened(journal)
     for hours in range(4):
         desk.decide(market(NOW + hours * HOUR), FLAT, buy("AAA") if hours == 0 else [])
-    assert [type(step) for step in outbox.sent] == [Submit, Cancel]
+    assert [type(step) for step in outbox.sent] == [Submit, Cancel, Cancel, Cancel]
 
 
 def test_a_half_filled_entry_that_ends_is_covered_at_once(journal: MemoryJournal) -> None:

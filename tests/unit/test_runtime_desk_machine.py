@@ -157,11 +157,18 @@ class DeskAndVenue(RuleBasedStateMachine):
         targets = [Target(s, Weight(0.1) if on else Shares(0), RULE, "test") for s, on in sorted(wanted.items())]
         account = Account(100_000.0, 100_000.0, {s: n for s, n in self.venue.shares.items() if n})
         bare = {trade.key: len(trade.covers) for trade in self.bare()}
+        if self.has_slow_cancels():
+            self.venue.mode = Mode.HALTED
         decided = self.desk.decide(self._market(close), account, targets)
         assert decided.breaks == ()
         tried = {key: len(trade.covers) - bare[key] for key, trade in self.desk.book.open.items() if key in bare}
         assert all(tries > 0 for tries in tried.values()), "shares without exits were forgotten"
         self.desk.finish_iteration(self.clock.now().date(), account, len(account.shares))
+
+    def has_slow_cancels(self) -> bool:
+        """Whether a half-filled entry has not ended an hour after it was asked to."""
+        halves = [trade for trade in self.desk.book.open.values() if trade.is_entry_working and trade.shares]
+        return any(each.cancel_asked_at and each.cancel_asked_at < self.clock.now() for each in halves)
 
     def bare(self) -> list[Trade]:
         """Trades whose shares no order at the venue guards or sells, and of which nothing more is bought."""
@@ -272,7 +279,7 @@ class DeskAndVenue(RuleBasedStateMachine):
         assert self.desk.book.shares() == {symbol: count for symbol, count in self.venue.shares.items() if count}
 
     @invariant()
-    def it_is_halted_exactly_when_exits_were_refused_or_ended_too_often(self) -> None:
+    def it_is_halted_exactly_when_exits_fail_or_an_entry_does_not_end(self) -> None:
         if any(len(trade.covers) >= MAX_COVERS for trade in self.bare()):
             self.venue.mode = Mode.HALTED
         assert self.desk.mode is self.venue.mode
