@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -36,17 +36,30 @@ STATUS: Mapping[str, OrderStatus] = {
 CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
 
 
-def facts_of_message(message: Mapping[str, Any]) -> list[Fact]:
+IsOurs = Callable[[str], bool]
+
+
+def facts_of_message(message: Mapping[str, Any], is_ours: IsOurs = lambda broker_id: True) -> list[Fact]:
     """Facts in a raw stream message `{"stream": "trade_updates", "data": {...}}`, of the order and of its legs.
 
-    Raises KeyError or ValueError when it is no such thing.
+    Orders of which `is_ours` says no are left out when they cannot be read: a status that nobody knew yet, say. Raises KeyError
+    or ValueError for the others, and for what is no such message.
     """
     data = message["data"]
     order = data["order"]
     stamp = data.get("timestamp") or data.get("at") or order.get("updated_at")
     at = moment(stamp)
     executions = _executions(data)
-    return [_fact(each, at, executions.get(str(each["id"])), data["event"]) for each in _in_turn(order)]
+    return list(_readable(order, lambda each: _fact(each, at, executions.get(str(each["id"])), data["event"]), is_ours))
+
+
+def _readable(order: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Fact], is_ours: IsOurs) -> Iterator[Fact]:
+    for each in _in_turn(order):
+        try:
+            yield read(each)
+        except (KeyError, ValueError, ArithmeticError):
+            if is_ours(str(each["id"])):
+                raise
 
 
 def _executions(data: Mapping[str, Any]) -> dict[str, Execution]:
@@ -69,9 +82,9 @@ def _executions(data: Mapping[str, Any]) -> dict[str, Execution]:
     }
 
 
-def facts_of_order(order: Mapping[str, Any]) -> list[Fact]:
-    """Facts in an order of an answer, raw JSON with its legs nested. Raises KeyError or ValueError for anything else."""
-    return [_fact(each, None, None, "looked up") for each in _in_turn(order)]
+def facts_of_order(order: Mapping[str, Any], is_ours: IsOurs = lambda broker_id: True) -> list[Fact]:
+    """Facts in an order of an answer, raw JSON with its legs nested; `is_ours` and errors as for messages."""
+    return list(_readable(order, lambda each: _fact(each, None, None, "looked up"), is_ours))
 
 
 def _is_multi_leg(order: Mapping[str, Any]) -> bool:

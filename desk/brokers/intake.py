@@ -8,11 +8,11 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
-from desk.brokers.alpaca_facts import CORRECTIONS, facts_of_message, facts_of_order, members, nested
+from desk.brokers.alpaca_facts import CORRECTIONS, facts_of_message, facts_of_order, members, moment, nested
 from desk.core.groups import Fact, Member, OrderGroups
 from desk.core.ports import Door
-from desk.domain.journal import Acknowledged, Heard
-from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.journal import Acknowledged, BrokerRefusal, Heard
+from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
 from desk.domain.trades import Filled
 
 STREAM, REST = "stream", "rest"
@@ -29,12 +29,26 @@ class Intake:
         self._tell = tell
         self._groups = OrderGroups()
         self._lock = RLock()
+        self._on_their_way: set[str] = set()
+        self._changes: dict[str, str] = {}
 
     # ---- following -----------------------------------------------------------------------------------------------------
 
-    def open(self, spec: OrderSpec, since: datetime) -> None:
+    def sends(self, spec: OrderSpec, since: datetime) -> None:
+        """The group of `spec` is on its way from now on: that the broker does not list it says nothing until `has_sent`."""
         with self._lock:
             self._groups.open(spec, since)
+            self._on_their_way.add(spec.key)
+
+    def has_sent(self, key: str, at: datetime) -> None:
+        """The errand of a group ended at `at` (aware), however it did."""
+        with self._lock:
+            self._on_their_way.discard(key)
+            self._groups.sent_by(key, at)
+
+    def is_on_its_way(self, key: str) -> bool:
+        with self._lock:
+            return key in self._on_their_way
 
     def resume(self, spec: OrderSpec, since: datetime, statuses: Mapping[GroupRole, OrderStatus]) -> None:
         with self._lock:
@@ -80,6 +94,8 @@ class Intake:
     def answer(self, spec: OrderSpec, order: Mapping[str, Any]) -> dict[GroupRole, str]:
         """An answer that carries the key of `spec`: learn whose its ids are, and what it says. Returns the ids by role."""
         with self._lock:
+            if self._groups.spec(spec.key) is None:  # taken for lost meanwhile; it is not
+                self._groups.open(spec, moment(order.get("submitted_at") or order.get("created_at")))
             ids = members(spec, order)
             self._door.acknowledged(Acknowledged(spec.key, {role.value: broker_id for role, broker_id in ids.items()}))
             waiting = self._groups.bind({(spec.key, role): broker_id for role, broker_id in ids.items()})
@@ -87,11 +103,12 @@ class Intake:
             self.looked_up(order)
             return ids
 
-    def successor(self, old_id: str, order: Mapping[str, Any]) -> None:
-        """The answer to a price change: the member lives on under the id of `order`."""
+    def successor(self, old_id: str, order: Mapping[str, Any], change: str) -> None:
+        """The answer to the price change with the key `change`: the member lives on under the id of `order`."""
         with self._lock:
             member = self._groups.member(old_id)
             if member is not None:
+                self._changes[str(order["id"])] = change
                 self._pass_on(None, self._groups.bind({member: str(order["id"])}))
 
     def message(self, message: Mapping[str, Any]) -> bool:
@@ -100,22 +117,38 @@ class Intake:
         Returns whether it leaves open how an order of the desk's stands, so that the broker should be asked.
         """
         with self._lock:
-            facts = facts_of_message(message)
+            facts = facts_of_message(message, self._is_ours)
             events = self._folded(facts)
             self._pass_on(Heard(STREAM, _json(message)), events)
-            if message["data"]["event"] in CORRECTIONS and self._groups.member(facts[0].broker_id) is not None:
+            self._take_back(facts)
+            if message["data"]["event"] in CORRECTIONS and self._is_ours(str(message["data"]["order"]["id"])):
                 self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
             return any(self._groups.leaves_in_doubt(event) for event in events)
 
     def looked_up(self, order: Mapping[str, Any]) -> bool:
         """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""
         with self._lock:
-            known = [fact for fact in facts_of_order(order) if self._groups.member(fact.broker_id) is not None]
-            unknown = [fact for fact in facts_of_order(order) if fact not in known]
+            facts = facts_of_order(order, self._is_ours)
+            known = [fact for fact in facts if self._is_ours(fact.broker_id)]
+            unknown = [fact for fact in facts if fact not in known]
             events = self._folded([*known, *(fact for fact in unknown if self._belongs(fact, order))])
             if events:
                 self._pass_on(Heard(REST, _json(order)), events)
+            self._take_back(facts)
             return bool(events)
+
+    def _is_ours(self, broker_id: str) -> bool:
+        return self._groups.member(broker_id) is not None
+
+    def _take_back(self, facts: Iterable[Fact]) -> None:
+        """Tell of price changes that a broker answered with yes and rejected afterwards: the order before is in force again."""
+        for fact in facts:
+            change = self._changes.get(fact.broker_id)
+            if change is not None and fact.status in TERMINAL:
+                del self._changes[fact.broker_id]
+                if fact.status is OrderStatus.REJECTED and self._groups.was_taken_back(fact.broker_id):
+                    why = f"the broker took the change and rejected it afterwards: {fact.text}"
+                    self._door.refused(BrokerRefusal(change, None, None, why, explained=True))
 
     def _belongs(self, fact: Fact, order: Mapping[str, Any]) -> bool:
         """Whether an order of unknown id is a successor of one that is known, so that its news may wait for the binding."""

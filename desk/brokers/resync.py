@@ -47,7 +47,7 @@ class Resync:
             key = str(order.get("client_order_id") or "")
             if key in wanted and self._adopt(wanted[key], order):
                 found.add(key)
-            news += self._intake.looked_up(order)
+            news += self._read(order)
             told |= {str(each["id"]) for each in (order, *(order.get("legs") or ()))}
         for key, spec in wanted.items():
             if key not in found:
@@ -60,7 +60,7 @@ class Resync:
         while unseen := [each for each in self._intake.open_orders(key) if each not in told]:
             for broker_id in unseen:
                 told.add(broker_id)
-                news += self._intake.looked_up(cast(Raw, self._api.get(f"/orders/{broker_id}", {"nested": "true"})))
+                news += self._read(cast(Raw, self._api.get(f"/orders/{broker_id}", {"nested": "true"})))
         return news
 
     def _listed(self, after: datetime) -> Iterator[Raw]:
@@ -87,7 +87,15 @@ class Resync:
             self._missing(spec, lost_after)
             return 0
         order = cast(Raw, self._api.get(f"/orders/{parent['id']}", {"nested": "true"}))
-        return int(self._adopt(spec, order) and self._intake.looked_up(order))
+        return int(self._adopt(spec, order) and self._read(order))
+
+    def _read(self, order: Raw) -> bool:
+        """Fold in one listed order. One of the desk's that cannot be read must not hide the others."""
+        try:
+            return self._intake.looked_up(order)
+        except (KeyError, ValueError) as error:
+            self._door.trouble(f"an order of the desk's at the broker could not be read: {error!r}")
+            return False
 
     def _adopt(self, spec: OrderSpec, order: Raw) -> bool:
         """Take an order that carries our key for ours, if it is what the journal meant."""
@@ -104,7 +112,7 @@ class Resync:
 
     def _missing(self, spec: OrderSpec, lost_after: timedelta) -> None:
         known = self._intake.current((spec.key, spec.first_role)) is not None
-        if known or self._clock.now() - self._intake.since(spec.key) < lost_after:
+        if known or self._intake.is_on_its_way(spec.key) or self._clock.now() - self._intake.since(spec.key) < lost_after:
             return
         self._intake.forget(spec.key)
         why = "never reached the broker: it lists no order under this id"

@@ -44,8 +44,14 @@ class Sending:
 
     def submit(self, spec: OrderSpec) -> str | None:
         """Send an order. Returns why it was not taken, None when it was or when nobody knows yet."""
-        self._intake.open(spec, self._clock.now())
-        outcome = self._guarded(lambda: self._sender.send(spec, order_request(spec)), urgent=is_protective(spec))
+        self._intake.sends(spec, self._clock.now())
+        try:
+            outcome = self._guarded(lambda: self._sender.send(spec, order_request(spec)), urgent=is_protective(spec))
+            return self._sent(spec, outcome)
+        finally:
+            self._intake.has_sent(spec.key, self._clock.now())
+
+    def _sent(self, spec: OrderSpec, outcome: Outcome) -> str | None:
         if isinstance(outcome, Sent):
             self._intake.answer(spec, outcome.order)
         elif isinstance(outcome, Unknown):
@@ -67,7 +73,7 @@ class Sending:
         if isinstance(outcome, Sent):
             successor = str(outcome.order["id"])
             self._door.acknowledged(Acknowledged(step.key, {step.role.value: successor}))
-            self._intake.successor(broker_id, outcome.order)
+            self._intake.successor(broker_id, outcome.order, step.key)
         else:
             self._not_done(step, outcome)
 

@@ -78,6 +78,7 @@ class OrderGroups:
         self._booked: Mapping[str, Filled] = {}
         self._orders: dict[str, OrderState] = {}
         self._current: dict[Member, str] = {}
+        self._before: dict[str, str] = {}  # by the id of an order that took another one's place, that one's
         # By member and not by order: a successor is told with what the orders before it had filled.
         self._filled: dict[Member, Filled] = {}
         self._parked: deque[Fact] = deque(maxlen=MOST_PARKED)
@@ -99,6 +100,11 @@ class OrderGroups:
         """What of each member, by `member_name`, the journal has counted already: it is no news."""
         self._booked = filled
 
+    def sent_by(self, key: str, at: datetime) -> None:
+        """A group that is followed was on its way until `at` (aware)."""
+        if key in self._since:
+            self._since[key] = at
+
     def forget(self, key: str) -> None:
         """Stop following a group that never was."""
         self._specs.pop(key, None)
@@ -115,6 +121,7 @@ class OrderGroups:
         for per_member in (self._current, self._filled, self._statuses):
             for member in [each for each in per_member if each[0] in gone]:
                 del per_member[member]
+        self._before = {new: old for new, old in self._before.items() if self._orders[new].member[0] not in gone}
         self._orders = {each: state for each, state in self._orders.items() if state.member[0] not in gone}
         self._impossible = {each for each in self._impossible if each[0] in self._orders}
         return dropped
@@ -159,6 +166,8 @@ class OrderGroups:
         for member, broker_id in ids.items():
             if broker_id not in self._orders:
                 self._orders[broker_id] = OrderState(member, self._statuses.pop(member, OrderStatus.SENT))
+                if member in self._current:
+                    self._before[broker_id] = self._current[member]
                 self._current[member] = broker_id
                 self._filled.setdefault(member, self._booked.get(member_name(*member), Filled()))
         known = set(ids.values())
@@ -196,8 +205,8 @@ class OrderGroups:
         if fresh <= 0:
             return state, []
         price = self._price(counted, fact, fresh)
-        self._filled[state.member] = Filled(fact.filled, counted.value + price * fresh)
         fill = self._fill(state.member, fact, fresh, price)
+        self._filled[state.member] = Filled(fact.filled, counted.value + price * fresh)
         status = fact.status if fact.status in _OF_A_FILL else OrderStatus.PARTIALLY_FILLED
         event = OrderEvent(*state.member, status, fact.at, fact.broker_id, fill, fact.text)
         try:
@@ -225,6 +234,8 @@ class OrderGroups:
 
     def _with_status(self, state: OrderState, fact: Fact, events: list[OrderEvent]) -> list[OrderEvent]:
         is_current = self._current.get(state.member) == fact.broker_id
+        if is_current and fact.status is OrderStatus.REJECTED and self.was_taken_back(fact.broker_id):
+            return events + self._revived(state, fact)
         status = self._next(state, fact)
         latest = max(state.updated_at, fact.updated_at)
         self._orders[fact.broker_id] = replace(state, status=status or state.status, updated_at=latest)
@@ -238,6 +249,17 @@ class OrderGroups:
         if any(event.status is OrderStatus.FILLED for event in events) and state.member[1] in SIBLING:
             return events + self._sibling_ends(state.member, fact.at)
         return events
+
+    def was_taken_back(self, broker_id: str) -> bool:
+        """Whether an order took the place of one that has not ended: when it is rejected, that one is in force as before."""
+        before = self._before.get(broker_id)
+        return before is not None and self._orders[before].status not in TERMINAL
+
+    def _revived(self, state: OrderState, fact: Fact) -> list[OrderEvent]:
+        before = self._before[fact.broker_id]
+        self._orders[fact.broker_id] = replace(state, status=OrderStatus.REJECTED, updated_at=fact.updated_at)
+        self._current[state.member] = before
+        return [OrderEvent(*state.member, self._orders[before].status, fact.at, before, text="the change was rejected")]
 
     def _next(self, state: OrderState, fact: Fact) -> OrderStatus | None:
         """Where the order stands after the fact's status; None for one that cannot follow."""

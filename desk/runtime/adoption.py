@@ -27,9 +27,11 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta =
             step = desk.step(key)
             if isinstance(step, Submit) and not desk.is_over(key):
                 broker.follow(step.spec, lumibot_order(step.spec, strategy), trade.decided_at, _statuses(trade, key))
+    filled = dict(book.filled)
     for order in desk.living_foreign():
+        filled |= order.filled
         broker.follow(order.spec, lumibot_order(order.spec, strategy), order.since, order.statuses)
-    broker.catch_up(dict(book.filled), lost_after)
+    broker.catch_up(filled, lost_after)
     desk.drain()
     desk.cover_bare_shares()
 

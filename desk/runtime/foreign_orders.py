@@ -7,15 +7,27 @@ from datetime import datetime
 
 from desk.domain.journal import ForeignOrder
 from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.trades import Filled, member_name
 
 
 @dataclass(frozen=True, slots=True)
 class LivingForeign:
-    """A foreign order that may not have ended: sent at `since` (aware), with what the journal heard of its members."""
+    """A foreign order that may not have ended: sent at `since` (aware), with what the journal heard of its members.
+
+    `filled` is by `member_name`: a later look must not take it for new.
+    """
 
     spec: OrderSpec
     since: datetime
     statuses: dict[GroupRole, OrderStatus] = field(default_factory=dict)
+    filled: dict[str, Filled] = field(default_factory=dict)
+
+    def hear(self, event: OrderEvent) -> None:
+        self.statuses[event.role] = event.status
+        fill, name = event.fill, member_name(event.key, event.role)
+        counted = self.filled.get(name, Filled())
+        if fill is not None and fill.cumulative is not None and fill.cumulative > counted.shares:
+            self.filled[name] = Filled(fill.cumulative, counted.value + fill.price * fill.quantity)
 
 
 class ForeignOrders:
@@ -34,7 +46,7 @@ class ForeignOrders:
         known = self._living.get(event.key)
         if known is None:
             return
-        known.statuses[event.role] = event.status
+        known.hear(event)
         if known.spec.is_over(known.statuses):
             del self._living[event.key]
 

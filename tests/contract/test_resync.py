@@ -15,9 +15,10 @@ from fresh_exchange import MORNING
 from order_path import LOOKING, NONCE, OrderPath, order_path
 
 from desk.brokers.alpaca_orders import order_request
+from desk.brokers.guarded.outcomes import Outcome
 from desk.core.keys import order_key
 from desk.domain.decisions import Mode
-from desk.domain.orders import GroupRole
+from desk.domain.orders import GroupRole, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.exchange.process import ExchangeProcess
 
@@ -223,6 +224,57 @@ def test_an_order_past_the_corridor_is_followed_by_the_next_process(exchange: Ex
         assert second.callbacks == Counter(entry=1)
         assert second.desk.living_foreign() == ()
         assert second.troubles == []
+
+
+def test_a_foreign_bracket_is_booked_and_told_once_however_often_the_desk_starts(
+    exchange: ExchangeProcess, journal: Path
+) -> None:
+    with order_path(exchange, journal) as first:
+        price = first.price("AAPL")
+        prices = {"limit_price": 1.01, "secondary_limit_price": 1.2, "secondary_stop_price": 0.8}
+        exits = {name: round(price * factor, 2) for name, factor in prices.items()}
+        first.strategy.submit_order(first.strategy.create_order("AAPL", 7, "buy", order_class="bracket", **exits))
+        first.broker._orders_queue.join()
+        first.wait_until(lambda: entered(first) == 7, "the entry fills")
+        assert first.callbacks == Counter(entry=1)
+    for _ in range(2):
+        with order_path(exchange, journal) as again:
+            again.adopt()
+            again.quiet()
+            assert (entered(again), again.callbacks, again.troubles) == (7, Counter(), [])
+            assert [each.spec.quantity for each in again.desk.living_foreign()] == [7]
+
+
+def test_an_order_that_is_sent_for_longer_than_a_look_waits_is_not_taken_for_lost(path: OrderPath) -> None:
+    sender = path.broker._sending._sender
+    send = sender.send
+
+    def slowly(spec: OrderSpec, request: Any) -> Outcome:
+        path.advance(seconds=61)
+        path.broker.resync()
+        return send(spec, request)
+
+    sender.send = slowly  # type: ignore[method-assign]  # a rate limit that lets nothing through for a minute
+    path.hold("AAPL", 10)
+    path.wait_until(lambda: entered(path) == 10, "the entry fills")
+    assert (path.desk.book.shares(), path.positions()) == ({"AAPL": 10}, {"AAPL": 10})
+    assert (path.refusals, path.troubles) == ([], [])
+
+
+def test_somebody_elses_order_that_nobody_can_read_hides_none_of_ours(path: OrderPath) -> None:
+    path.venue.admin.fault("lost_event", {"event": "fill"})
+    path.hold("AAPL", 10)
+    api: Any = path.broker._client
+    get = api.get
+    strange = {"id": "strange", "client_order_id": "theirs", "status": "a new word", "legs": None, "updated_at": None}
+
+    def with_strange(where: str, data: Any = None, **more: Any) -> Any:
+        found = get(where, data, **more)
+        return [strange, *found] if where == "/orders" and isinstance(found, list) else found
+
+    api.get = with_strange
+    path.resync()
+    assert (entered(path), path.desk.book.shares(), path.troubles) == (10, {"AAPL": 10}, [])
 
 
 # ---- what became of a request --------------------------------------------------------------------------------------------------

@@ -155,6 +155,22 @@ def test_groups_that_ended_long_ago_are_forgotten_and_those_that_live_are_not() 
     assert fill.key == "k1"
 
 
+def test_a_change_that_is_rejected_after_it_was_taken_leaves_the_order_before_in_force() -> None:
+    groups = OrderGroups()
+    groups.open(SPEC, START)
+    bound(groups)
+    for name, status in (("entry", S.FILLED), ("target", S.WORKING)):
+        groups.heard(Fact(name, status, START, START, 30 if name == "entry" else 0, Decimal(100)))
+    groups.bind({(SPEC.key, TARGET): "moved"})
+    later = START + timedelta(seconds=1)
+    (back,) = groups.heard(Fact("moved", S.REJECTED, later, later))
+    assert (back.role, back.status, back.broker_id) == (TARGET, S.WORKING, "target")
+    assert groups.current((SPEC.key, TARGET)) == "target"
+    assert groups.open_orders(SPEC.key) == ("target", "stop")
+    (fill, end) = groups.heard(Fact("target", S.FILLED, later, later, 30, Decimal(114)))
+    assert (fill.role, fill.fill and fill.fill.quantity, end.role) == (TARGET, 30, STOP)
+
+
 def bound(groups: OrderGroups) -> list[OrderEvent]:
     ids = (("entry", ENTRY), ("target", TARGET), ("stop", STOP))
     return groups.bind({(SPEC.key, role): name for name, role in ids})

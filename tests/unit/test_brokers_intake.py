@@ -15,7 +15,7 @@ import pytest
 from desk.brokers.intake import Intake
 from desk.core.review import Limits
 from desk.domain.decisions import Mode
-from desk.domain.journal import Acknowledged, Heard, Row, RowValue
+from desk.domain.journal import Acknowledged, BrokerRefusal, Heard, Row, RowValue
 from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.journal.memory import MemoryJournal
 from desk.runtime.clock import VirtualClock
@@ -64,7 +64,8 @@ class Listener:
         self.desk = Desk(self.journal, VirtualClock(NOW), Limits(1.0))
         self.desk.work_in(self.thread)
         self.intake = Intake(self.desk, self.told.append)
-        self.intake.open(SPEC, NOW)
+        self.intake.sends(SPEC, NOW)
+        self.intake.has_sent(SPEC.key, NOW)
 
     def rows(self, kind: type) -> list[Any]:
         self.desk.drain()
@@ -201,6 +202,19 @@ def test_news_of_a_successor_wait_until_it_is_known_whose_it_is(listener: Listen
     listener.intake.message(message("replaced", 5, status="replaced", id="target", replaced_by="target-2"))
     (fill,) = [event.fill for event in listener.events if event.role is GroupRole.TAKE_PROFIT and event.fill]
     assert (fill.quantity, fill.side, listener.intake.current(("n-1", GroupRole.TAKE_PROFIT))) == (10, Side.SELL, "target-2")
+
+
+def test_a_change_that_is_taken_and_rejected_afterwards_is_refused_and_the_order_before_goes_on(listener: Listener) -> None:
+    listener.intake.answer(SPEC, answer("filled", 10, 3, "new"))
+    listener.intake.successor("target", order("pending_new", 0, 5, id="target-2"), "n-exit")
+    listener.intake.message(message("rejected", 6, status="rejected", id="target-2"))
+    listener.intake.message(message("rejected", 6, status="rejected", id="target-2"))
+    (refusal,) = listener.rows(BrokerRefusal)
+    assert (refusal.key, refusal.explained, refusal.unsent) == ("n-exit", True, False)
+    assert listener.intake.current(("n-1", GroupRole.TAKE_PROFIT)) == "target"
+    assert listener.events[-1].broker_id == "target"
+    listener.intake.message(message("fill", 7, 10, status="filled", filled=10, id="target"))
+    assert [event.fill.quantity for event in listener.events if event.role is GroupRole.TAKE_PROFIT and event.fill] == [10]
 
 
 # ---- what is written ---------------------------------------------------------------------------------------------------------
