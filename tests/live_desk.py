@@ -30,7 +30,7 @@ from desk.runtime.run_folder import RunFolder
 from desk.runtime.strategy import DeskStrategy
 from desk.settings.load import load_settings
 
-QUICK = Rhythm(beat_seconds=0.5, lease_seconds=6.0, patience_seconds=2.0)
+QUICK = Rhythm(beat_seconds=0.5, lease_seconds=6.0, patience_seconds=2.0, looks_seconds=(0.0, 0.3))
 SYMBOLS = ("AAPL", "IBM")
 
 

@@ -29,12 +29,15 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class FilledOrder:
-    """What one order at the broker has filled in all, in shares; a sale counts negative. `is_ours`: the desk sent it."""
+    """What one order at the broker has filled in all, in shares; a sale counts negative.
+
+    `member` is the `member_name` that the order has in the book, None for an order that the desk did not send.
+    """
 
     broker_id: str
     symbol: str
     shares: int
-    is_ours: bool
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _difference(
 
 def _share_break(symbol: str, expected: int, book: Book, broker: BrokerView, foreign: Foreign) -> Break:
     there = broker.shares.get(symbol, 0)
-    ours = sum(uncounted_of_ours(each, book.filled) for each in broker.fills if each.symbol == symbol and each.is_ours)
+    ours = uncounted_of_ours(symbol, broker.fills, book.filled)
     theirs = sum(each.shares - foreign.counted.get(each.broker_id, 0) for each in foreign_fills(broker, symbol))
     explained = there - expected == ours + theirs
     if symbol not in book.symbols():
@@ -95,13 +98,20 @@ def _share_break(symbol: str, expected: int, book: Book, broker: BrokerView, for
 
 
 def foreign_fills(broker: BrokerView, symbol: str) -> list[FilledOrder]:
-    return [each for each in broker.fills if each.symbol == symbol and not each.is_ours]
+    return [each for each in broker.fills if each.symbol == symbol and each.member is None]
 
 
-def uncounted_of_ours(order: FilledOrder, filled: Mapping[str, Filled]) -> int:
-    """Shares of an order of the desk's that its book does not count yet; a sale counts negative."""
-    fresh = abs(order.shares) - filled.get(order.broker_id, Filled()).shares
-    return fresh if order.shares > 0 else -fresh
+def uncounted_of_ours(symbol: str, fills: Sequence[FilledOrder], filled: Mapping[str, Filled]) -> int:
+    """Shares of the desk's own orders that its book does not count yet; a sale counts negative.
+
+    A member whose price was changed has several orders, each told with what those before it had filled.
+    """
+    whole: dict[str, int] = {}
+    for each in fills:
+        if each.symbol == symbol and each.member is not None:
+            whole[each.member] = max(whole.get(each.member, 0), each.shares, key=abs)
+    fresh = {member: abs(shares) - filled.get(member, Filled()).shares for member, shares in whole.items()}
+    return sum(max(0, fresh[member]) * (1 if shares > 0 else -1) for member, shares in whole.items())
 
 
 def _order_break(symbol: str, expected: int, book: Book, orders: Sequence[OpenOrder]) -> Break | None:
@@ -126,15 +136,14 @@ def _order_break(symbol: str, expected: int, book: Book, orders: Sequence[OpenOr
 
 
 class Differences:
-    """What is somebody else's in the account, and which differences the look before saw. Used by the desk's thread alone.
+    """What is somebody else's in the account, and how Lumibot's view differed at the look before. For the desk's thread alone.
 
-    A single look can fall between a fill and its event, so only a difference that lasts for two is believed.
+    A single look can fall between a fill and its event: whoever looks at the broker looks again before he believes it.
     """
 
     def __init__(self) -> None:
         self._foreign: dict[str, int] = {}
         self._counted: dict[str, int] = {}
-        self._doubts: frozenset[tuple[str, BreakKind]] = frozenset()
         self._suspects: frozenset[str] = frozenset()
         self._looks_at_broker = False
 
@@ -159,12 +168,10 @@ class Differences:
     def between(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None = None) -> tuple[Break, ...]:
         return reconcile(book, view, strategy, Foreign(self._foreign, self._counted))
 
-    def look(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[list[Break], list[Break]]:
-        """A look at the broker. Returns what differs, and of it what the look before saw too and should stop the desk."""
+    def look(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
+        """A look at the broker. Returns what differs."""
         self._looks_at_broker, self._suspects = True, frozenset()
-        found = list(self.between(book, view, strategy))
-        before, self._doubts = self._doubts, frozenset((each.symbol, each.kind) for each in found)
-        return found, [each for each in found if (each.symbol, each.kind) in before and each.repair not in HARMLESS]
+        return self.between(book, view, strategy)
 
     def lumibot(self, book: Book, shares: Mapping[str, int]) -> tuple[Break, ...]:
         """Compare with Lumibot's `shares`. Returns what lasts; where the broker is looked at, it only calls for that look."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from desk.brokers.resync import OVERLAP
 from desk.core.reconcile import HARMLESS, BrokerView, FilledOrder, OpenOrder
 from desk.domain.breaks import Break, BreakKind, Repair
 from desk.domain.orders import Side
-from desk.domain.trades import Account
+from desk.domain.trades import Account, member_name
 from desk.runtime.desk import Desk
+from desk.runtime.sent_steps import Member
 
 
 class LumibotAccountFeed:
@@ -50,28 +52,29 @@ def broker_account(api: Any) -> Account:
 
 PAGE_OF_ORDERS, PAGE_OF_FILLS = 500, 100
 Raw = Mapping[str, Any]
-GroupOf = Callable[[str, str], str | None]
+MemberOf = Callable[[str, str], Member | None]
 
 
-def broker_view(api: Any, after: datetime, group_of: GroupOf) -> BrokerView:
+def broker_view(api: Any, after: datetime, member_of: MemberOf) -> BrokerView:
     """Positions, open orders, and orders that filled after a moment (aware); three requests, and one for each unknown order.
 
-    `group_of(broker_id, client_order_id)` names the desk's group that an order belongs to, None for somebody else's.
+    `member_of(broker_id, client_order_id)` names the desk's group and the role that an order has, None for somebody else's.
     """
     fills = {str(raw["order_id"]): raw for raw in _fills(api, after)}  # the last one of an order has its whole
     shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
-    return BrokerView(shares, _open_orders(api, group_of), [_filled_order(api, raw, group_of) for raw in fills.values()])
+    return BrokerView(shares, _open_orders(api, member_of), [_filled_order(api, raw, member_of) for raw in fills.values()])
 
 
-def _open_orders(api: Any, group_of: GroupOf) -> list[OpenOrder] | None:
+def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
     """None when there are more than one page: what is not on it is not known to be gone."""
     listed: list[Raw] = api.get("/orders", {"status": "open", "limit": PAGE_OF_ORDERS, "nested": "false"})
     if len(listed) >= PAGE_OF_ORDERS:
         return None
     return [
-        OpenOrder(str(raw["id"]), str(raw["symbol"]), Side(str(raw["side"])), group_of(str(raw["id"]), _client_id(raw)))
+        OpenOrder(str(raw["id"]), str(raw["symbol"]), Side(str(raw["side"])), member[0] if member is not None else None)
         for raw in listed
         if raw.get("symbol")  # an order of several legs has none
+        for member in [member_of(str(raw["id"]), _client_id(raw))]
     ]
 
 
@@ -87,15 +90,24 @@ def _fills(api: Any, after: datetime) -> Iterator[Raw]:
         token = {"page_token": str(page[-1]["id"])}
 
 
-def _filled_order(api: Any, raw: Raw, group_of: GroupOf) -> FilledOrder:
+def _filled_order(api: Any, raw: Raw, member_of: MemberOf) -> FilledOrder:
     order_id = str(raw["order_id"])
-    is_ours = group_of(order_id, "") is not None or group_of(order_id, _client_id(api.get(f"/orders/{order_id}"))) is not None
+    member = member_of(order_id, "") or member_of(order_id, _client_id(api.get(f"/orders/{order_id}")))
     sign = 1 if raw["side"] == "buy" else -1
-    return FilledOrder(order_id, str(raw["symbol"]), sign * whole(float(raw["cum_qty"])), is_ours)
+    shares = sign * whole(float(raw["cum_qty"]))
+    return FilledOrder(order_id, str(raw["symbol"]), shares, None if member is None else member_name(*member))
 
 
 def _client_id(raw: Raw) -> str:
     return str(raw.get("client_order_id") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Pauses between the looks at a difference, in seconds of real time, and how to wait."""
+
+    seconds: Sequence[float]
+    wait: Callable[[float], object]
 
 
 class Reconciler:
@@ -104,28 +116,35 @@ class Reconciler:
     Used by one thread. Raises what the broker raises when it does not answer.
     """
 
-    def __init__(self, desk: Desk, broker: DeskAlpaca, strategy: Any, began: datetime, show: Callable[[str], None]) -> None:
+    def __init__(
+        self, desk: Desk, broker: DeskAlpaca, strategy: Any, began: datetime, show: Callable[[str], None], patience: Patience
+    ) -> None:
         """`began` is when what is now in the book was last compared (aware)."""
         self._desk = desk
         self._broker = broker
         self._strategy = strategy
         self._began = self._after = began
         self._show = show
+        self._patience = patience
+        self._believed: set[tuple[str, BreakKind]] = set()
         self._told: set[str] = set()
         self._stale: set[str] = set()
 
     def view(self) -> BrokerView:
-        return broker_view(self._broker.api, self._after, self._desk.group_of)
+        return broker_view(self._broker.api, self._after, self._desk.member_of)
 
     def look(self, now: datetime) -> tuple[Break, ...]:
-        """Compare at `now`. What may be mended by asking is, and compared again at once. Returns what is left."""
+        """Compare at `now`. What may be mended by asking is, and what is new is looked at again and again before it is believed:
+        the broker's positions, orders and executions lag behind each other. Returns what is left."""
         found = self._compared()
-        if any(each.repair not in HARMLESS for each in found):
-            self._broker.resync()
-            self._desk.drain()
-            self._desk.cover_bare_shares()
-            self._broker._orders_queue.join()
+        for seconds in self._patience.seconds:
+            if not _serious(found) - self._believed:
+                break
+            self._mend()
+            self._patience.wait(seconds)
             found = self._compared()
+        self._believed = _serious(found)
+        self._desk.believe(found)
         # Lumibot reads a fill a moment after the desk: only a view that is still old at the next look is worth a word.
         before, self._stale = self._stale, {each.symbol for each in found if _lags(each)}
         self._tell([each for each in found if each.repair is not Repair.LEAVE and (each.symbol in before or not _lags(each))])
@@ -133,8 +152,14 @@ class Reconciler:
         self._after = max(self._began, now - OVERLAP)
         return found
 
+    def _mend(self) -> None:
+        self._broker.resync()
+        self._desk.drain()
+        self._desk.cover_bare_shares()
+        self._broker._orders_queue.join()
+
     def _compared(self) -> tuple[Break, ...]:
-        found = self._desk.reconcile(self.view(), LumibotAccountFeed(self._strategy).account().shares)
+        found = self._desk.compare(self.view(), LumibotAccountFeed(self._strategy).account().shares)
         for each in found:
             if each.kind is BreakKind.FOREIGN:  # from here on it is no difference any more
                 self._show(str(each))
@@ -146,6 +171,10 @@ class Reconciler:
         for text in sorted(texts - self._told):
             self._show(text)
         self._told = texts
+
+
+def _serious(found: Sequence[Break]) -> set[tuple[str, BreakKind]]:
+    return {(each.symbol, each.kind) for each in found if each.repair not in HARMLESS}
 
 
 def _lags(found: Break) -> bool:

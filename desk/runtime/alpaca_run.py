@@ -22,11 +22,10 @@ from desk.brokers.alpaca_clients import trading_client
 from desk.brokers.alpaca_gateway import AlpacaGateway
 from desk.brokers.dry_run import DryRunGateway
 from desk.brokers.endpoint import Endpoint
-from desk.brokers.resync import OVERLAP
 from desk.core.ports import Clock, Gateway, Journal
 from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak, UsageError
 from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
-from desk.runtime.account import Reconciler
+from desk.runtime.account import Patience, Reconciler
 from desk.runtime.adoption import adopt
 from desk.runtime.build import Cast, Tenancy, connect, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
@@ -43,6 +42,8 @@ from desk.runtime.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
 STREAM_TIMEOUT_SECONDS = 30.0
+# A broker that is silent at the comparisons is so for days at the most; executions that are known already do no harm.
+SILENT_AT_MOST = timedelta(days=7)
 COMPARE_SECONDS = 60.0  # between two comparisons of a strategy that iterates more often: each costs requests
 
 
@@ -327,7 +328,8 @@ class _Watch:
         return LiveEvents(self._crashed, self._skipped, self._tried, self.compare)
 
     def begin(self, strategy: Any, compared_at: datetime) -> None:
-        self.reconciler = Reconciler(self._desk, self._broker, strategy, compared_at, self._run.show)
+        patience = Patience(self._run.rhythm.looks_seconds, self._run.stop.wait)
+        self.reconciler = Reconciler(self._desk, self._broker, strategy, compared_at, self._run.show, patience)
 
     def vitals(self, executor: LiveExecutor) -> Vitals:
         return Vitals(
@@ -375,8 +377,8 @@ class _Watch:
 
 
 def _compared_at(past: Past) -> datetime | None:
-    """About when the journal was last written, and not before it began; None for a fresh one."""
-    return None if past.first_at is None or past.last_at is None else max(past.first_at, past.last_at - OVERLAP)
+    """When the account was surely compared with the journal, and not before that began; None for a fresh one."""
+    return None if past.first_at is None or past.last_at is None else max(past.first_at, past.last_at - SILENT_AT_MOST)
 
 
 def _await_stream(broker: DeskAlpaca) -> None:

@@ -11,7 +11,7 @@ from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, cover, given_up, protect, stale_entries, unended
 from desk.core.rebalance import rebalance
-from desk.core.reconcile import BrokerView, foreign_seen
+from desk.core.reconcile import HARMLESS, BrokerView, foreign_seen
 from desk.core.review import Limits, Situation, review
 from desk.core.targets import checked
 from desk.domain.breaks import Break, Repair
@@ -33,13 +33,14 @@ from desk.domain.journal import (
     SharesAdopted,
 )
 from desk.domain.market import Market
-from desk.domain.orders import OrderClass, OrderEvent, OrderSpec
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
 from desk.runtime.desk_thread import InlineRunner, Runner
 from desk.runtime.foreign_orders import LivingForeign
 from desk.runtime.ledger import Ledger
 from desk.runtime.past import Past
+from desk.runtime.sent_steps import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,18 +235,21 @@ class Desk:
         self._write([BreakFound(each) for each in unexplained], self._clock.now())
         return tuple(unexplained)
 
-    def reconcile(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
-        """Compare book, broker and Lumibot's shares by symbol. What lasts for two looks halts, unless it is only Lumibot's.
+    def compare(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
+        """Compare book, broker and Lumibot's shares by symbol. Somebody else's trades are journaled as such.
 
-        Somebody else's trades are journaled as such. Returns what differs now.
+        Returns what differs now; `believe` it when it lasts.
         """
         return self._runner.call(lambda: self._look(view, strategy))
 
     def _look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
-        found, lasting = self._ledger.differences.look(self._ledger.book, view, strategy)
+        found = self._ledger.differences.look(self._ledger.book, view, strategy)
         self._see(foreign_seen(found, self._ledger.book, view))
-        self._halt_on(lasting)
-        return tuple(found)
+        return found
+
+    def believe(self, found: Sequence[Break]) -> None:
+        """Halt on differences that lasted, but for those that do no harm."""
+        self._runner.call(lambda: self._halt_on([each for each in found if each.repair not in HARMLESS]))
 
     def _see(self, seen: Sequence[ForeignSeen]) -> None:
         self._write(seen, self._clock.now())
@@ -266,9 +270,13 @@ class Desk:
     def has_suspects(self) -> bool:
         return self._ledger.differences.has_suspects
 
-    def group_of(self, broker_id: str, client_id: str) -> str | None:
-        """The group that an order at the broker belongs to, None for an order that is not the desk's."""
-        return self._ledger.sent.group_of(broker_id) or (client_id if client_id.startswith(f"{self._journal.nonce}-") else None)
+    def member_of(self, broker_id: str, client_id: str) -> Member | None:
+        """Group and role of an order at the broker, None for an order that is not the desk's."""
+        known = self._ledger.sent.member_of(broker_id)
+        if known is not None or not client_id.startswith(f"{self._journal.nonce}-"):
+            return known
+        step = self._ledger.sent.step(client_id)
+        return client_id, step.spec.first_role if isinstance(step, Submit) else GroupRole.ENTRY
 
     def adopt_shares(self, adopted: SharesAdopted) -> None:
         """Journal that a person gave shares to the desk; the next `cover_bare_shares` sends their exits."""

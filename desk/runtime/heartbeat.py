@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +29,8 @@ Session = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Seconds of real time: between two beats, that the lease lasts, and that an iteration may be late or take.
+    """Seconds of real time: between two beats, that the lease lasts, that an iteration may be late or take, and between the looks
+    at the broker before a difference is believed.
 
     A gap of `jump_seconds` between the machine's two clocks means that it slept, or that its clock was set.
     """
@@ -38,6 +39,7 @@ class Rhythm:
     lease_seconds: float = 20.0
     patience_seconds: float = 300.0
     jump_seconds: float = 60.0
+    looks_seconds: Sequence[float] = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,24 +6,26 @@ from desk.domain.journal import Acknowledged, BrokerRefusal
 from desk.domain.orders import GroupRole, OrderEvent, OrderStatus
 from desk.domain.steps import Step, Submit
 
+Member = tuple[str, GroupRole]
+
 
 class SentSteps:
-    """Every journaled step by key. Readers of other threads may call `step` and `group_of`; the desk's own thread writes."""
+    """Every journaled step by key. Readers of other threads may call `step` and `member_of`; the desk's own thread writes."""
 
     def __init__(self) -> None:
         self._steps: dict[str, Step] = {}
         self._answered: set[str] = set()
         self._unsent: set[str] = set()
-        self._group_of: dict[str, str] = {}
+        self._member_of: dict[str, Member] = {}
         self._heard: dict[str, dict[GroupRole, OrderStatus]] = {}
         self._over: set[str] = set()
 
     def step(self, key: str) -> Step | None:
         return self._steps.get(key)
 
-    def group_of(self, broker_id: str) -> str | None:
-        """Key of the group to which an order at the broker is known to belong."""
-        return self._group_of.get(broker_id)
+    def member_of(self, broker_id: str) -> Member | None:
+        """Group and role that an order at the broker is known to have."""
+        return self._member_of.get(broker_id)
 
     def is_unsent(self, key: str) -> bool:
         """Whether a journaled step is known never to have reached the broker, so that it may go out again."""
@@ -47,7 +49,7 @@ class SentSteps:
         self._answered.add(ack.key)
         step = self._steps.get(ack.key)
         group = ack.key if step is None or isinstance(step, Submit) else step.of_key
-        self._group_of.update(dict.fromkeys(ack.broker_ids.values(), group))
+        self._member_of.update({broker_id: (group, GroupRole(role)) for role, broker_id in ack.broker_ids.items()})
 
     def refuse(self, refusal: BrokerRefusal) -> Step | None:
         """Note a refusal. Returns the step that was refused."""
@@ -60,7 +62,7 @@ class SentSteps:
         return step
 
     def hear(self, event: OrderEvent) -> None:
-        self._group_of[event.broker_id] = event.key
+        self._member_of[event.broker_id] = (event.key, event.role)
         step = self._steps.get(event.key)
         if not isinstance(step, Submit) or event.key in self._over:
             return

@@ -124,6 +124,19 @@ def test_a_manual_trade_is_left_alone_until_a_person_gives_it_to_the_desk(
     assert [(order["symbol"], order["qty"], order["order_class"]) for order in orders] == [("AAPL", "5", "oco")]
 
 
+def test_a_manual_trade_within_minutes_of_the_desks_own_fill_is_told_from_it(
+    run: Callable[..., AlpacaRun], exchange: ExchangeProcess
+) -> None:
+    first = run(once=True)
+    held = first.run().book.shares()
+    by_hand(first, exchange, "AAPL", "buy", 5, minute=2)
+    second = run(once=True)
+    result = second.run()
+    assert (result.mode, result.book.shares()) == (Mode.ACTIVE, held)
+    assert {(seen.symbol, seen.shares) for seen in values(second, ForeignSeen)} == {("AAPL", 5)}
+    assert values(second, BreakFound) == []
+
+
 def test_shares_of_the_desk_that_somebody_sold_stop_it_at_the_start(
     run: Callable[..., AlpacaRun], exchange: ExchangeProcess
 ) -> None:
