@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from desk.brokers.guarded.bucket import RateBudget, TokenBucket
 from desk.brokers.guarded.outcomes import NotSent
 from desk.brokers.guarded.pacing import Pace
 from desk.brokers.guarded.submission import OrderSender
-from desk.brokers.guarded.transport import GuardedTransport, guard
+from desk.brokers.guarded.transport import GuardedTransport, guard, protective
 from desk.brokers.intake import Intake
 from desk.brokers.lumibot_news import STATUS_WORDS, tell_lumibot
 from desk.brokers.lumibot_orders import (
@@ -41,8 +42,9 @@ from desk.brokers.lumibot_orders import (
     plain_order,
     spec_of,
 )
+from desk.brokers.order_queue import OrderQueue
 from desk.brokers.resync import Resync
-from desk.brokers.sending import Sending
+from desk.brokers.sending import Sending, is_protective
 from desk.brokers.stream_timing import StreamTiming
 from desk.brokers.trade_stream import StateName, StreamHandlers, StreamState, TradeStream
 from desk.brokers.update_counter import UpdateCounter
@@ -75,6 +77,7 @@ class DeskAlpaca(Alpaca):
         market_hours: MarketHours,
         wall: WallTime,
         timing: StreamTiming | None = None,
+        in_lockstep: bool = False,
     ) -> None:
         # Lumibot's constructor already asks for clients and starts the stream, so these come first.
         self._endpoint = endpoint
@@ -83,6 +86,7 @@ class DeskAlpaca(Alpaca):
         self._market_hours = market_hours
         self._wall = wall
         self._timing = timing or StreamTiming()
+        self._in_lockstep = in_lockstep
         self._intake = Intake(door, self._tell)
         self._groups: dict[str, Order] = {}
         self.updates = UpdateCounter()
@@ -113,7 +117,8 @@ class DeskAlpaca(Alpaca):
         return self._wall.now().timestamp()
 
     def _pause(self, seconds: float) -> None:
-        self._stop_event.wait(seconds)
+        if self._stop_event.wait(seconds):
+            Event().wait(min(seconds, CLOSING_PAUSE_SECONDS))  # or who waits for its turn would spin until it has it
 
     def _get_stream_object(self) -> Any:
         handlers = StreamHandlers(self._on_message, self.resync, self.resync, self._on_trouble, self._on_state)
@@ -132,6 +137,17 @@ class DeskAlpaca(Alpaca):
         return self._desk_clock.now().timestamp()
 
     # ---- out ---------------------------------------------------------------------------------------------------------
+
+    def _start_orders_thread(self) -> None:
+        # Lumibot has just made a queue of its own, and nobody else knows it yet. In lockstep with an exchange it stays: time
+        # stands still there until all is sent, and in which order it is sent decides what the exchange does.
+        if not self._in_lockstep:
+            self._orders_queue = OrderQueue(self._is_urgent)
+        super()._start_orders_thread()
+
+    def _is_urgent(self, order: Order) -> bool:
+        step = self.door.step(key_of(order) or "")
+        return isinstance(step, Submit) and is_protective(step.spec)
 
     def _submit_order(self, order: Order) -> Order:
         return self._send_as(order, self._spec_for(order))
@@ -193,7 +209,7 @@ class DeskAlpaca(Alpaca):
         """Lumibot's list of orders, or its several legs of one order; from the order thread also the desk's own changes."""
         if is_multileg:
             return [self._submit_package(orders, PackageTerms(order_type, duration, price))]
-        # Price changes and cancels share Lumibot's order queue, so that what the desk decided first is sent first.
+        # Price changes and cancels share Lumibot's order queue, so that none is sent before the order that it changes.
         for item in orders:
             if isinstance(item, Order):
                 self._submit_order(item)
@@ -216,7 +232,7 @@ class DeskAlpaca(Alpaca):
             self.door.trouble(f"{step.key} could not be carried out: {error!r}")
 
     def send(self, item: Order | Replace | Cancel) -> None:
-        """Queue an order, a price change or a cancel behind what was decided before it."""
+        """Queue an order, a price change or a cancel behind what was decided before it and is as urgent."""
         self._orders_queue.put([item])
 
     def cancel_order(self, order: Order) -> None:
@@ -285,7 +301,8 @@ class DeskAlpaca(Alpaca):
         What was decided longer than `lost_after` ago and is not there never arrived.
         """
         self._intake.take_as_booked(filled)
-        self._resync.run(lost_after)
+        with protective():
+            self._resync.run(lost_after)
         for spec in self._intake.live().values():
             self._track(spec)
 
@@ -306,7 +323,8 @@ class DeskAlpaca(Alpaca):
 
     def resync(self) -> None:
         """Bring the desk to the broker's truth. Raises what the broker's silence raises; it may be called from any thread."""
-        self._resync.run()
+        with protective():  # nothing is covered before it is known, and the stream reads nothing meanwhile
+            self._resync.run()
         for spec in self._intake.live().values():
             self._track(spec)
 
@@ -375,6 +393,7 @@ class DeskAlpaca(Alpaca):
 
 
 log = logging.getLogger(__name__)
+CLOSING_PAUSE_SECONDS = 0.05
 # Lumibot would keep ten thousand filled orders; what ended is in the journal.
 RETENTION = {f"{name}_orders": {"max_count": 300, "min_keep": 100} for name in ("filled", "canceled", "error")}
 MarketHours = Callable[[datetime], tuple[datetime, datetime] | None]

@@ -174,13 +174,14 @@ class Cast:
     watch: Callable[[Iteration], None]
     gateway_for: Callable[[DeskAlpaca, Strategy], Gateway] = AlpacaGateway
     timing: StreamTiming | None = None
+    in_lockstep: bool = False  # with the built-in exchange, whose time stands still until all is sent
 
 
 def connect(cast: Cast) -> DeskAlpaca:
     """The broker at `cast.endpoint`, its stream thread started. Raises what the endpoint raises when it refuses."""
     data = DeskAlpacaData(cast.endpoint, cast.clock)
     wall = WallTime(SystemClock().now, stopwatch, cast.request.seed or 0)
-    return DeskAlpaca(cast.endpoint, cast.desk, cast.clock, data, market_hours, wall, cast.timing)
+    return DeskAlpaca(cast.endpoint, cast.desk, cast.clock, data, market_hours, wall, cast.timing, cast.in_lockstep)
 
 
 def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyExecutor] | None) -> Strategy:

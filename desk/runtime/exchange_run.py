@@ -182,6 +182,7 @@ class ExchangeRun:
             # The barrier after each step of the clock sees to it that no update is missing. The exchange is on this machine, and
             # while its stream is down time stands still: there is nobody to spare.
             StreamTiming(resync_seconds=math.inf, first_retry_seconds=0.05, longest_retry_seconds=1.0),
+            in_lockstep=True,
         )
 
     def _gateway(self, broker: DeskAlpaca, strategy: Strategy) -> Gateway:

@@ -4,10 +4,13 @@ end is known."""
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from alpaca.trading.enums import OrderClass as AlpacaClass
 from alpaca.trading.enums import PositionIntent
@@ -32,9 +35,12 @@ from guarded_desk import (
 
 from desk.brokers.alpaca_orders import order_request
 from desk.brokers.guarded.breaker import State
+from desk.brokers.guarded.bucket import RateBudget, TokenBucket
 from desk.brokers.guarded.errors import ErrorClass
 from desk.brokers.guarded.outcomes import Ended, Mismatch, NotSent, Sent, Unknown
+from desk.brokers.guarded.pacing import Pace
 from desk.brokers.guarded.problems import Problem
+from desk.brokers.guarded.submission import OrderSender, SendLimits
 from desk.brokers.guarded.transport import protective
 from desk.domain.orders import OrderClass, OrderSpec, OrderType, Side, TimeInForce
 from desk.exchange.process import ExchangeProcess
@@ -320,6 +326,31 @@ def test_while_the_broker_is_broken_an_exit_still_gets_through_when_it_can(excha
     assert [change.after for change in desk.told] == [State.OPEN, State.HALF_OPEN, State.CLOSED]
 
 
+def test_an_order_that_opens_is_not_sent_when_the_budget_keeps_the_rest_for_exits(desk: Desk) -> None:
+    """It waits once: what stands behind it is not kept for the whole of its patience."""
+    desk.client._session.get_adapter("http://").bucket = TokenBucket(desk.time, desk.time, desk.wait, RateBudget(2, 1))
+    desk.client.get_clock()
+    refusal = failed(desk.send(spec()))
+    assert (refusal.error_class, refusal.status, desk.elapsed) == (ErrorClass.RATE_LIMITED, None, 5.0)
+    with protective():
+        assert desk.every_order() == []
+    assert desk.elapsed == 5.0
+
+
+@pytest.mark.parametrize(("urgent", "least", "most"), [(False, 10.0, 20.0), (True, 30.0, 50.0)])
+def test_what_opens_is_given_up_sooner_than_what_protects(
+    exchange: ExchangeProcess, urgent: bool, least: float, most: float
+) -> None:
+    desk = Desk(exchange)
+    patience, ordinary = (replace(each, attempts=1000) for each in (SendLimits().patience, SendLimits().ordinary_patience))
+    limits = SendLimits(patience, ordinary_patience=ordinary)
+    sender = OrderSender(desk.client, desk, Pace(desk.time, desk.wait, np.random.default_rng(3)), limits)
+    exchange.admin.fault("rate_limit", ORDERS, with_headers=False)
+    with protective() if urgent else nullcontext():
+        failed(sender.send(spec(), order_request(spec())))
+    assert least < desk.elapsed < most
+
+
 def test_the_exchanges_own_limit_is_never_met(exchange: ExchangeProcess) -> None:
     """Its minute begins with the first request and is real time; the desk's budget holds whatever its minute is."""
     exchange.admin.reset(requests_per_minute=200)
@@ -332,5 +363,6 @@ def test_the_exchanges_own_limit_is_never_met(exchange: ExchangeProcess) -> None
         for _ in range(40):
             desk.client.get_clock()
     assert (desk.elapsed, set(statuses)) == (0.0, {200})
-    desk.client.get_clock()
+    with protective():
+        desk.client.get_clock()
     assert desk.elapsed == 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -41,13 +42,14 @@ ASKED = st.lists(st.tuples(st.floats(0.0, 30.0), st.booleans()), max_size=60)
 
 
 def takes(asked: list[tuple[float, bool]], budget: RateBudget) -> list[tuple[float, bool, float]]:
-    """(instant, protective, seconds waited) of requests that come after each other, some seconds apart."""
+    """(instant, protective, seconds waited) of requests that come after each other, some seconds apart, and got a token."""
     time, done = Time(), []
     tokens = bucket(time, budget)
     for pause, protective in asked:
         time.now += pause
         waited = tokens.take(protective)
-        done.append((time.now, protective, waited))
+        if waited is not None:
+            done.append((time.now, protective, waited))
     return done
 
 
@@ -78,6 +80,31 @@ def test_a_protective_request_waits_only_for_other_protective_ones(asked: list[t
             assert waited == 0.0
 
 
+@given(ASKED, BUDGETS, st.floats(0.0, 20.0))
+def test_an_ordinary_request_waits_no_longer_than_its_bound_and_without_a_token_costs_none(
+    asked: list[tuple[float, bool]], budget: RateBudget, longest: float
+) -> None:
+    time, budget = Time(), replace(budget, ordinary_wait_seconds=longest)
+    tokens = bucket(time, budget)
+    for pause, protective in asked:
+        time.now += pause
+        began, before = time.now, tokens.free(True)
+        waited = tokens.take(protective)
+        assert waited is not None or (not protective and tokens.free() == 0 and tokens.free(True) >= before)
+        assert protective or time.now - began <= longest + 0.01
+        assert waited is not None or time.now - began >= longest - 1e-6
+
+
+@pytest.mark.parametrize("longest", [0.0, 5.0])
+def test_a_broker_that_says_wait_holds_an_ordinary_request_no_longer_than_its_bound(longest: float) -> None:
+    time = Time()
+    tokens = bucket(time, RateBudget(ordinary_wait_seconds=longest))
+    tokens.observe(429, {"Retry-After": "120"})
+    assert tokens.take() is None
+    assert time.now == pytest.approx(longest)
+    assert tokens.take(protective=True) == pytest.approx(120.0 - longest)
+
+
 @given(ASKED, BUDGETS)
 def test_what_is_free_is_taken_without_waiting(asked: list[tuple[float, bool]], budget: RateBudget) -> None:
     time = Time()
@@ -105,7 +132,8 @@ def test_headers_that_say_nothing_sensible_hold_nobody_for_longer_than_the_bound
     time, budget = Time(), RateBudget()
     tokens = bucket(time, budget)
     tokens.observe(429, {"X-RateLimit-Remaining": text, "X-RateLimit-Reset": text, "Retry-After": text})
-    assert tokens.take(protective=True) <= budget.longest_hold_seconds
+    waited = tokens.take(protective=True)
+    assert waited is not None and waited <= budget.longest_hold_seconds
 
 
 @pytest.mark.parametrize(
@@ -123,7 +151,7 @@ def test_headers_that_say_nothing_sensible_hold_nobody_for_longer_than_the_bound
 )
 def test_after_a_429_everybody_waits_as_long_as_the_headers_say(headers: dict[str, str], seconds: float) -> None:
     for protective in (True, False):
-        tokens = bucket(Time(), RateBudget())
+        tokens = bucket(Time(), RateBudget(ordinary_wait_seconds=120.0))
         tokens.observe(429, headers)
         assert tokens.take(protective) == pytest.approx(seconds)
 
@@ -161,3 +189,9 @@ def take_quietly(tokens: TokenBucket) -> None:
 def test_a_budget_that_lets_nothing_through_is_refused(requests: int, reserve: int, window: float) -> None:
     with pytest.raises(ValueError, match=r"reserve|window_seconds"):
         RateBudget(requests, reserve, window)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_a_wait_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="ordinary_wait_seconds"):
+        RateBudget(ordinary_wait_seconds=seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -19,10 +20,10 @@ from alpaca.trading.requests import MarketOrderRequest, ReplaceOrderRequest
 
 from desk.brokers.guarded.breaker import BreakerLimits, CircuitBreaker, State
 from desk.brokers.guarded.bucket import RateBudget, TokenBucket
-from desk.brokers.guarded.errors import NeverSent
+from desk.brokers.guarded.errors import ErrorClass, NeverSent, OverBudget, Retry, failure_of
 from desk.brokers.guarded.pacing import Pace, Patience
 from desk.brokers.guarded.time_limits import TimeLimits
-from desk.brokers.guarded.transport import GuardedTransport, guard, protective
+from desk.brokers.guarded.transport import GuardedTransport, guard, is_protecting, protective
 
 ORDER_ID = "61e69015-8549-4bfd-b9c3-01e75843f47d"
 BUY = MarketOrderRequest(symbol="ABC", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, client_order_id="a")
@@ -31,7 +32,7 @@ SILENCE: Answer = (0, {}, b"")
 CUT_OFF: Answer = (200, {"Content-Length": "100"}, b'{"id": ')
 PAGE: Answer = (502, {}, b"<html><h1>502 Bad Gateway</h1></html>")
 FINE: Answer = (200, {}, b'{"is_open": true}')
-TOO_MANY: Answer = (429, {"Retry-After": "7"}, b'{"code": 42910000, "message": "rate limit exceeded"}')
+TOO_MANY: Answer = (429, {"Retry-After": "4"}, b'{"code": 42910000, "message": "rate limit exceeded"}')
 
 
 class Broker:
@@ -187,7 +188,17 @@ def test_a_retry_after_holds_the_next_request_back(broker: Broker) -> None:
     broker.script = [TOO_MANY, FINE]
     desk = Desk(broker.url)
     desk.client.get_clock()
-    assert desk.now == pytest.approx(7.0)
+    assert desk.now == pytest.approx(4.0)
+
+
+def test_an_ordinary_request_does_not_outwait_a_long_retry_after_and_a_cancel_does(broker: Broker) -> None:
+    told_to_wait: Answer = (429, {"Retry-After": "100"}, b"{}")
+    for ask, waited, seen in ((REPEATED[0][1], 5.0, 1), (REPEATED[1][1], 100.0, 2)):
+        broker.script, broker.seen, desk = [told_to_wait, FINE], [], Desk(broker.url)
+        with nullcontext() if seen == 2 else pytest.raises(OverBudget):
+            ask(desk.client)
+        assert len(broker.seen) == seen
+        assert desk.now == pytest.approx(waited, abs=1.0)  # and what it rests before it asks again
 
 
 def test_a_server_that_says_nothing_is_given_up(broker: Broker) -> None:
@@ -201,7 +212,7 @@ def test_a_server_that_says_nothing_is_given_up(broker: Broker) -> None:
                 ask(Desk(url, limits=limits).client)
 
 
-def test_ordinary_requests_wait_for_the_budget_while_exits_and_cancels_go(broker: Broker) -> None:
+def test_ordinary_requests_wait_for_the_budget_a_moment_while_exits_and_cancels_go(broker: Broker) -> None:
     desk = Desk(broker.url, RateBudget(4, 2))
     for _ in range(2):
         desk.client.get_clock()
@@ -209,7 +220,14 @@ def test_ordinary_requests_wait_for_the_budget_while_exits_and_cancels_go(broker
         desk.client.submit_order(BUY)
     desk.client.cancel_order_by_id(ORDER_ID)
     assert desk.waits == []
-    desk.client.get_clock()
+    with pytest.raises(OverBudget, match="GET /v2/clock was not sent: within 5 seconds") as held_back:
+        desk.client.get_clock()
+    assert desk.now == 5.0
+    failure = failure_of(held_back.value)
+    assert (failure.error_class, failure.is_certain, failure.retry) == (ErrorClass.RATE_LIMITED, True, Retry.DECIDE_AGAIN)
+    assert len(broker.seen) == 4
+    with protective():
+        desk.client.get_clock()
     assert desk.now == 60.0
 
 
@@ -243,8 +261,10 @@ def test_protection_ends_with_its_block(broker: Broker) -> None:
     desk = Desk(broker.url, RateBudget(2, 1))
     with protective(), protective():
         desk.client.get_clock()
-    desk.client.get_clock()
-    assert desk.now == 60.0
+        assert is_protecting()
+    assert not is_protecting()
+    with pytest.raises(OverBudget):
+        desk.client.get_clock()
 
 
 def test_alpaca_py_repeats_nothing_of_its_own(broker: Broker) -> None:

@@ -8,6 +8,7 @@ more than the budget.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -24,7 +25,8 @@ class RateBudget:
     """`requests` in any `window_seconds`, of which `reserve` are for protective requests alone.
 
     `pause_seconds` is how long to hold back when the broker says that it is too much and not until when; `longest_hold_seconds`
-    bounds what a header can ask for, as a clock that is off may name an instant years ahead.
+    bounds what a header can ask for, as a clock that is off may name an instant years ahead. `ordinary_wait_seconds` bounds how
+    long a request that does not protect waits for a token: orders leave in one thread, and an exit may stand behind it.
     """
 
     requests: int = 180
@@ -32,12 +34,15 @@ class RateBudget:
     window_seconds: float = 60.0
     pause_seconds: float = 3.0
     longest_hold_seconds: float = 120.0
+    ordinary_wait_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.reserve < self.requests:
             raise ValueError(f"reserve {self.reserve} of {self.requests} requests: give at least 0 and less than the requests")
         if not self.window_seconds > 0:
             raise ValueError(f"window_seconds {self.window_seconds}: give seconds above 0, Alpaca's is 60")
+        if not self.ordinary_wait_seconds >= 0:
+            raise ValueError(f"ordinary_wait_seconds {self.ordinary_wait_seconds}: give seconds, at least 0")
 
 
 class TokenBucket:
@@ -54,11 +59,19 @@ class TokenBucket:
         self._shut_until = float("-inf")
         self._lock = Lock()
 
-    def take(self, protective: bool = False) -> float:
-        """Take a token, waiting for one where need be. Returns the seconds waited, by the stopwatch."""
+    def take(self, protective: bool = False) -> float | None:
+        """Take a token, waiting for one where need be. Returns the seconds waited, by the stopwatch.
+
+        None, and no token is gone, for an ordinary request that found none within its bound. It waits that long also when it is
+        known to be in vain: time brings tokens to the next one in its thread. A protective request waits as long as it takes.
+        """
         began = self._stopwatch()
+        longest = math.inf if protective else self.budget.ordinary_wait_seconds
         while (seconds := self._try(protective)) > 0:
-            self._wait(max(seconds, _SHORTEST_WAIT_SECONDS))
+            left = began + longest - self._stopwatch()
+            if left <= 0:
+                return None
+            self._wait(max(min(seconds, left), _SHORTEST_WAIT_SECONDS))
         return self._stopwatch() - began
 
     def free(self, protective: bool = False) -> int:

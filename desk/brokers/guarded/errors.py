@@ -108,7 +108,9 @@ class Failure:
 
     @property
     def retry(self) -> Retry:
-        return MEANING[self.error_class].retry
+        # The desk's own limit, as no answer said so: it has been waited for already, by the one thread that sends orders.
+        is_own_limit = self.error_class is ErrorClass.RATE_LIMITED and self.status is None
+        return Retry.DECIDE_AGAIN if is_own_limit else MEANING[self.error_class].retry
 
     @property
     def is_certain(self) -> bool:
@@ -199,13 +201,22 @@ def failure_of(error: APIError | RequestException) -> Failure:
     """
     if isinstance(error, APIError):
         return classify(error.status_code, None, str(error))
+    return Failure(_class_of_silence(error), message=f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE])
+
+
+def _class_of_silence(error: RequestException) -> ErrorClass:
+    if isinstance(error, OverBudget):
+        return ErrorClass.RATE_LIMITED
     reached = not (isinstance(error, NeverSent | ConnectTimeout) or _never_connected(error))
-    error_class = ErrorClass.NO_ANSWER if reached else ErrorClass.NOT_REACHED
-    return Failure(error_class, message=f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE])
+    return ErrorClass.NO_ANSWER if reached else ErrorClass.NOT_REACHED
 
 
 class NeverSent(RequestException):
     """The request was held back on this side: the broker certainly has not seen it."""
+
+
+class OverBudget(NeverSent):
+    """It was held back because the rate budget had no token for it in time."""
 
 
 def _never_connected(error: BaseException) -> bool:

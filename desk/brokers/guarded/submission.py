@@ -22,14 +22,19 @@ from desk.brokers.guarded.matching import Window, changed_as_meant, differences,
 from desk.brokers.guarded.outcomes import Ended, Mismatch, NotSent, Outcome, Sent, Unknown
 from desk.brokers.guarded.pacing import Pace, Patience
 from desk.brokers.guarded.payload import first_problem
+from desk.brokers.guarded.transport import is_protecting
 from desk.core.ports import Clock
 
 Json = dict[str, Any]
 _PATIENCE = Patience(5, 45.0)
+# Orders leave in one thread: what opens a position must not keep an exit waiting behind it.
+_ORDINARY_PATIENCE = Patience(5, 15.0)
 # Statuses after which nothing more happens to an order.
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 # A cancel that meets one of these is on its way, or may be asked for again in a moment.
 _CANCEL_LATER = frozenset({ErrorClass.RETRY_LATER})
+# So may an exit: Alpaca frees shares some 60 ms after the cancel that frees them, and may take as long to know of a fill.
+_EXIT_LATER = frozenset({ErrorClass.SHARES_HELD, ErrorClass.WRONG_SIDE_OF_POSITION})
 
 
 class Keyed(Protocol):
@@ -41,10 +46,12 @@ class Keyed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SendLimits:
-    """`patience` bounds one errand. An order found under its id was submitted within `clock_skew` of when it was meant."""
+    """`patience` bounds an errand within `protective()`, `ordinary_patience` any other. An order found under its id was submitted
+    within `clock_skew` of when it was meant."""
 
     patience: Patience = _PATIENCE
     clock_skew: timedelta = timedelta(minutes=2)
+    ordinary_patience: Patience = _ORDINARY_PATIENCE
 
 
 class OrderSender:
@@ -65,6 +72,7 @@ class OrderSender:
     def send(self, spec: Keyed, request: OrderRequest, meant_at: datetime | None = None) -> Outcome:
         """Send a new order: `Sent`, `NotSent`, `Unknown`, or `Mismatch` when its id belongs to another order.
 
+        Within `protective()` it is an exit, and one is sent again while the shares may still be on their way back to it.
         `meant_at` (aware) is when it was first decided, for one that an earlier process may have sent; now when not given.
         Raises ValueError when the request does not carry the key of `spec`.
         """
@@ -75,7 +83,8 @@ class OrderSender:
         if found is not None:
             return NotSent(found)
         earliest = (meant_at or self._clock.now()) - self._limits.clock_skew
-        return self._settle(lambda: self._call("POST", "/orders", body), lambda: self._look_for_new(body, earliest))
+        again = _EXIT_LATER if is_protecting() else frozenset()
+        return self._settle(lambda: self._call("POST", "/orders", body), lambda: self._look_for_new(body, earliest), again)
 
     def replace(self, order_id: str, request: ReplaceOrderRequest) -> Outcome:
         """Change a living order: `Sent` with its successor, or with the order itself when it has these values already; `Ended`
@@ -102,9 +111,10 @@ class OrderSender:
 
         A refusal settles nothing once there was a doubt: it may be the first request's order that makes the broker refuse.
         """
+        patience = self._limits.patience if is_protecting() else self._limits.ordinary_patience
         doubt: Failure | None = None
         last = Failure(ErrorClass.NOT_REACHED, message="no attempt was allowed")
-        for _ in self._pace.tries(self._limits.patience):
+        for _ in self._pace.tries(patience):
             answer = ask()
             if not isinstance(answer, Failure):
                 return Sent(answer)
@@ -117,7 +127,7 @@ class OrderSender:
                 return NotSent(last)
         if doubt is None:
             return NotSent(last)
-        self._pace.rest(self._limits.patience.attempts)
+        self._pace.rest(patience.attempts)
         return look() or Unknown(doubt.text if doubt is last else f"{doubt.text} Then: {last.text}")
 
     # looking

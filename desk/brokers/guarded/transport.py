@@ -18,7 +18,7 @@ from requests import PreparedRequest, RequestException, Response
 
 from desk.brokers.guarded.breaker import CircuitBreaker
 from desk.brokers.guarded.bucket import TokenBucket
-from desk.brokers.guarded.errors import ErrorClass, Failure, NeverSent, classify, failure_of
+from desk.brokers.guarded.errors import ErrorClass, Failure, NeverSent, OverBudget, classify, failure_of
 from desk.brokers.guarded.pacing import ONCE, Pace, Patience
 from desk.brokers.guarded.time_limits import DEFAULT_LIMITS, TimeLimitedAdapter, TimeLimits
 
@@ -43,8 +43,14 @@ def protective() -> Iterator[None]:
         _PROTECTIVE.reset(token)
 
 
+def is_protecting() -> bool:
+    """Whether this thread is within `protective()`."""
+    return _PROTECTIVE.get()
+
+
 class GuardedTransport(TimeLimitedAdapter):
-    """An adapter for `requests`. A request that the breaker holds back raises `NeverSent`; other errors are those of requests.
+    """An adapter for `requests`. A request that the breaker holds back raises `NeverSent`, an ordinary one for which the budget
+    has no token in time `OverBudget`; other errors are those of requests.
 
     `patience` bounds the repeats of a GET, and of the DELETE of one order: asking twice for one end is asking once.
     """
@@ -79,7 +85,8 @@ class GuardedTransport(TimeLimitedAdapter):
         is_urgent = is_protective(request)
         if self.breaker.seconds_until_allowed(is_urgent) > 0:  # asked first, so that what is held back costs no token
             return self._held_back(request)
-        self.bucket.take(is_urgent)
+        if self.bucket.take(is_urgent) is None:
+            return self._over_budget(request)
         if self.breaker.admit(is_urgent) > 0:
             return self._held_back(request)
         try:
@@ -102,6 +109,12 @@ class GuardedTransport(TimeLimitedAdapter):
     def _held_back(self, request: PreparedRequest) -> NeverSent:
         return NeverSent(f"{_name(request)} was not sent. {self.breaker.text}", request=request)
 
+    def _over_budget(self, request: PreparedRequest) -> OverBudget:
+        seconds = self.bucket.budget.ordinary_wait_seconds
+        return OverBudget(
+            f"{_name(request)} was not sent: within {seconds:g} seconds the budget had no room for it", request=request
+        )
+
 
 def guard(client: RESTClient, transport: GuardedTransport) -> None:
     """Send everything that an alpaca-py client sends through `transport`, and switch alpaca-py's own retries off."""
@@ -112,7 +125,7 @@ def guard(client: RESTClient, transport: GuardedTransport) -> None:
 
 
 def is_protective(request: PreparedRequest) -> bool:
-    return _PROTECTIVE.get() or request.method in _PROTECTIVE_METHODS
+    return is_protecting() or request.method in _PROTECTIVE_METHODS
 
 
 def is_repeatable(request: PreparedRequest) -> bool:
