@@ -112,7 +112,7 @@ def endpoint_of(venue: Venue) -> Endpoint:
 class OrderPath:
     """One process' worth of the order path; `close` ends it as a crash would: nothing is said to the exchange."""
 
-    def __init__(self, venue: Venue, journal: Path, timing: StreamTiming = QUICK) -> None:
+    def __init__(self, venue: Venue, journal: Path, timing: StreamTiming = QUICK, in_lockstep: bool = False) -> None:
         self.venue, endpoint = venue, endpoint_of(venue)
         self.clock = VenueClock(venue)
         self.errors: list[BaseException] = []
@@ -123,7 +123,7 @@ class OrderPath:
         self.desk.recover()
         wall = WallTime(SystemClock().now, stopwatch)
         data = DeskAlpacaData(endpoint, self.clock)
-        self.broker = DeskAlpaca(endpoint, self.desk, self.clock, data, market_hours, wall, timing)
+        self.broker = DeskAlpaca(endpoint, self.desk, self.clock, data, market_hours, wall, timing, in_lockstep)
         self.feed = AlpacaMarketFeed(stock_data_client(endpoint), self.clock)
         self.trading: TradingClient = trading_client(endpoint)
         strategy_class = hosted(Recorder, StrategyExecutor)
@@ -263,8 +263,8 @@ class OrderPath:
 
 
 @contextmanager
-def order_path(venue: Venue, journal: Path, timing: StreamTiming = QUICK) -> Iterator[OrderPath]:
-    path = OrderPath(venue, journal, timing)
+def order_path(venue: Venue, journal: Path, timing: StreamTiming = QUICK, in_lockstep: bool = False) -> Iterator[OrderPath]:
+    path = OrderPath(venue, journal, timing, in_lockstep)
     try:
         yield path
     finally:

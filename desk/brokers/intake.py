@@ -13,6 +13,7 @@ from desk.core.groups import Fact, Member, OrderGroups
 from desk.core.ports import Door
 from desk.domain.journal import Acknowledged, BrokerRefusal, Heard
 from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.steps import Submit
 from desk.domain.trades import Filled
 
 STREAM, REST = "stream", "rest"
@@ -123,7 +124,15 @@ class Intake:
             self._take_back(facts)
             if message["data"]["event"] in CORRECTIONS and self._is_ours(str(message["data"]["order"]["id"])):
                 self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
-            return any(self._groups.leaves_in_doubt(event) for event in events)
+            return self._finds_a_stray(message["data"]["order"]) or any(self._groups.leaves_in_doubt(each) for each in events)
+
+    def _finds_a_stray(self, order: Mapping[str, Any]) -> bool:
+        """Whether an order of the desk's is there that was given up as never sent; it is followed again."""
+        step = self._door.step(str(order.get("client_order_id")))
+        if not isinstance(step, Submit) or self._is_ours(str(order["id"])) or self._groups.spec(step.key) is not None:
+            return False
+        self._groups.open(step.spec, moment(order.get("submitted_at") or order.get("created_at")))
+        return True
 
     def looked_up(self, order: Mapping[str, Any]) -> bool:
         """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""

@@ -56,7 +56,7 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
     if trade is None:
         return book
     if isinstance(step, Submit) and step.covers is None:
-        return _with_trade(book, replace(trade, entry_status=OrderStatus.REJECTED))
+        return _with_trade(book, replace(trade, entry_status=OrderStatus.REJECTED, was_given_up=unsent))
     if isinstance(step, Submit) and step.key != trade.exits_key:
         return book  # late news of a cover that a newer one has replaced
     if isinstance(step, Submit):
@@ -93,7 +93,7 @@ def with_event(book: Book, event: OrderEvent) -> Book:
     """
     trade = book.owner(event.key)
     if trade is None:
-        return book
+        return _with_late_arrival(book, event)
     role = _role(event, trade)
     if event.fill is not None:
         fresh = uncounted(book, event)
@@ -105,6 +105,16 @@ def with_event(book: Book, event: OrderEvent) -> Book:
     if role is not GroupRole.ENTRY and event.key != trade.exits_key:
         return _with_trade(book, trade)
     return _with_trade(book, _with_status(trade, role, event.status))
+
+
+def _with_late_arrival(book: Book, event: OrderEvent) -> Book:
+    """An entry that was given up as never sent, and arrived at the broker after all, is open again, and too old to be wanted."""
+    trade = book.former(event.key)
+    is_entry = trade is not None and event.key == trade.key and event.role is GroupRole.ENTRY
+    if trade is None or not is_entry or not trade.was_given_up or event.fill is not None or event.status in TERMINAL:
+        return book
+    closed = tuple(other for other in book.closed if other.key != trade.key)
+    return _with_trade(replace(book, closed=closed), replace(trade, entry_status=event.status, was_given_up=False))
 
 
 def with_unexpected(book: Book, event: OrderEvent) -> Book:

@@ -31,7 +31,7 @@ class Trade:
     `target_price` follows the target when it is moved to leave at the market, `target_before` is where it was. `covers` are
     the keys of orders sent because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in
     force, and `is_being_sold` when it is a plain sale. `stop_passed` when the broker would not take the stop because the
-    market is below it already.
+    market is below it already; `was_given_up` when the entry never reached the broker, as far as anybody knows.
     """
 
     spec: OrderSpec
@@ -54,6 +54,7 @@ class Trade:
     target_before: Decimal | None = None
     cancel_asked_at: datetime | None = None
     stop_passed: bool = False
+    was_given_up: bool = False
     is_being_sold: bool = False
     covers: tuple[str, ...] = ()
 

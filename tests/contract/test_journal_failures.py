@@ -16,9 +16,9 @@ import psutil
 import pytest
 from journal_places import NOW, Fresh, cancel, order, raw, refusal
 
-from desk.domain.errors import ConfigurationError, DeskError
+from desk.domain.errors import ConfigurationError
 from desk.domain.journal import Heard, Row
-from desk.journal.errors import JournalBroken
+from desk.journal.errors import JournalBroken, JournalDamaged
 from desk.journal.holder import Holder
 from desk.journal.lease import Heartbeat, Lease
 from desk.journal.reader import JournalReader
@@ -27,6 +27,7 @@ from desk.journal.verify import verify
 
 pytest_plugins = ("journal_fixtures",)
 
+DAMAGED = r"is damaged \(.*trade nothing with it; exits at the broker stay in force\. Restore the (file|database)"
 BROKEN = r"cannot be written.*nothing more is sent; exits at the broker stay in force"
 
 
@@ -136,8 +137,35 @@ def test_broken_journal_can_be_closed(tmp_path: Path) -> None:
     journal = SqlJournal(tmp_path / "journal.db", "n")
     journal.lease.take("A", NOW, Holder.this_process(NOW), 30)
     raw(tmp_path / "journal.db", "DROP TABLE lease")
-    with pytest.raises(DeskError, match=BROKEN):
+    with pytest.raises(JournalDamaged, match=DAMAGED):
         journal.append([order("k0")])
+    journal.close()
+
+
+@pytest.mark.parametrize("length", [50, 4096, 9000])
+def test_file_that_was_cut_short_is_damaged_and_not_a_folder_without_rights(tmp_path: Path, length: int) -> None:
+    journal = SqlJournal(tmp_path / "journal.db", "n")
+    journal.append([order("k0"), *(cancel(f"k{number}") for number in range(1, 100))])
+    journal.close()
+    os.truncate(tmp_path / "journal.db", length)
+    for use in (lambda path: SqlJournal(path, "n"), JournalReader):
+        with pytest.raises(JournalDamaged, match=DAMAGED) as error:
+            use(tmp_path / "journal.db")
+        assert error.value.exit_code == 7
+        assert "writable" not in str(error.value) and "Free the disk" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE rows", "ALTER TABLE rows RENAME COLUMN body TO words"])
+def test_place_without_its_rows_is_damaged_for_who_reads_and_who_writes(fresh: Fresh, change: str) -> None:
+    where = fresh()
+    journal = SqlJournal(where, "n", wait_seconds=1)
+    journal.append([order("k0")])
+    with journal._writer.begin() as connection:
+        connection.exec_driver_sql(change)
+    with pytest.raises(JournalDamaged, match=DAMAGED):
+        list(journal.rows())
+    with JournalReader(where) as reader, pytest.raises(JournalDamaged, match=DAMAGED):
+        verify(reader)
     journal.close()
 
 

@@ -10,9 +10,10 @@ import pytest
 from journal_places import NOW, cancel, raw, refusal
 
 from desk.core.ports import DuplicateKey
-from desk.domain.errors import ConfigurationError, DeskError, ReconciliationBreak
+from desk.domain.errors import ConfigurationError, ReconciliationBreak
 from desk.domain.journal import Row
 from desk.domain.steps import Cancel
+from desk.journal.errors import JournalDamaged
 from desk.journal.sql import SqlJournal
 
 
@@ -74,10 +75,25 @@ def test_a_row_whose_body_cannot_be_read_is_told_as_such(tmp_path: Path) -> None
     journal.close()
 
 
-def test_a_write_that_fails_names_the_journal_and_what_is_still_in_force(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("at", "kind", "wrong"),
+    [(NOW.isoformat(), "cancel", "kind 'cancel' cannot be read"), ("noon", "cancel", "time 'noon' cannot be read"),
+     (NOW.isoformat(), "teleport", "unknown kind 'teleport'")],
+)  # fmt: skip
+def test_a_row_that_stops_recovery_is_named_with_its_journal_and_number(tmp_path: Path, at: str, kind: str, wrong: str) -> None:
+    journal = SqlJournal(tmp_path / "journal.db", "n")
+    journal.append([cancel("k1"), cancel("k2")])
+    raw(tmp_path / "journal.db", "INSERT INTO rows (at, kind, body) VALUES (:at, :kind, '{}')", at=at, kind=kind)
+    with pytest.raises(ReconciliationBreak) as error:
+        list(journal.rows())
+    assert str(error.value).startswith(f"journal {tmp_path / 'journal.db'}, row 3: {wrong}")
+    journal.close()
+
+
+def test_a_write_into_a_journal_that_lost_its_rows_names_the_journal_and_what_is_still_in_force(tmp_path: Path) -> None:
     journal = SqlJournal(tmp_path / "journal.db", "n")
     raw(tmp_path / "journal.db", "DROP TABLE rows")
-    with pytest.raises(DeskError, match=r"cannot be written.*exits at the broker stay in force") as error:
+    with pytest.raises(JournalDamaged, match=r"is damaged.*exits at the broker stay in force") as error:
         journal.append([cancel("k1")])
     assert str(tmp_path / "journal.db") in str(error.value)
     journal.close()

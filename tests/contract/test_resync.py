@@ -321,6 +321,23 @@ def test_an_order_that_was_never_sent_is_refused_as_unsent(exchange: ExchangePro
         assert path.hold("AAPL", 10).steps, "the next iteration decides anew"
 
 
+def test_an_entry_that_arrives_after_it_was_given_up_is_followed_and_ended(exchange: ExchangeProcess, journal: Path) -> None:
+    submit = journaled_only(exchange, journal)
+    exchange.admin.advance(MORNING + timedelta(minutes=2))
+    with order_path(exchange, journal) as path:
+        path.adopt()
+        assert [refusal.unsent for refusal in path.refusals] == [True]
+        exchange.admin.fault("halted_symbol", {"symbol": "AAPL"})
+        body = order_request(submit.spec).to_request_fields()
+        path.ask("POST", "/v2/orders", json=body)  # the message of the dead process, at last
+        path.wait_until(lambda: path.desk.book.open, "the entry is followed again")
+        path.hold("IBM", 0)
+        path.advance(seconds=1)
+        path.quiet()
+        (order,) = path.orders()
+        assert (order["status"], dict(path.desk.book.open), path.troubles) == ("canceled", {}, [])
+
+
 def test_an_order_that_is_still_on_its_way_is_not_given_up(exchange: ExchangeProcess, journal: Path) -> None:
     step = journaled_only(exchange, journal)
     with order_path(exchange, journal) as path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import pytest
 from fresh_exchange import MORNING
 from order_path import PATIENCE_SECONDS, OrderPath, order_path
-from stream_server import QUICK
 
 from desk.brokers.guarded.bucket import RateBudget, TokenBucket
 from desk.brokers.guarded.errors import OverBudget
@@ -166,5 +163,5 @@ def test_a_replay_sends_in_the_order_decided(exchange: ExchangeProcess, journal:
     """Its clock stands still until all is sent, and the order of sending is part of what a seed repeats."""
     with order_path(exchange, journal) as live:
         assert type(live.broker._orders_queue) is OrderQueue
-    with order_path(exchange, journal, replace(QUICK, resync_seconds=math.inf)) as replayed:
+    with order_path(exchange, journal, in_lockstep=True) as replayed:
         assert type(replayed.broker._orders_queue) is Queue
