@@ -73,6 +73,7 @@ def _sent_again(account: Account, body: Json) -> None:
 
 def _event(account: Account, body: Json) -> None:
     account.statuses[body["broker_id"]].append(body["status"])
+    account.refused.discard(body["key"])  # given up, and there after all: from now on it is judged as any other
     fill = body["fill"]
     if fill is not None:
         # News of the same shares may be journaled twice, by a desk that died before it knew that it had them.
