@@ -24,13 +24,12 @@ from desk.journal.reader import JournalReader
 from desk.runtime.clock import wait_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = Path("runs")
 LOOK_SECONDS = 0.05
 ANSWERS = ("acknowledged", "refused", "event")
 
 
-def folders() -> set[Path]:
-    return {file.parent for file in RUNS.glob("*/journal.db")}
+def folders(runs: Path) -> set[Path]:
+    return {file.parent for file in runs.glob("*/journal.db")}
 
 
 def iterations(folder: Path) -> int:
@@ -42,17 +41,17 @@ def iterations(folder: Path) -> int:
         return 0
 
 
-def killed(command: Sequence[str], at: int) -> Path | None:
-    """Start the run and kill it after its iteration number `at`. Returns its folder, None when it ended before."""
-    known = folders()
-    with subprocess.Popen(command) as trader:
+def killed(command: Sequence[str], runs: Path, at: int) -> Path | int:
+    """Start the run and kill it after its iteration number `at`. Returns its folder, or its exit code when it ended before."""
+    known = folders(runs)
+    with subprocess.Popen([*command, "--runs", str(runs)]) as trader:
         while trader.poll() is None:
             wait_seconds(LOOK_SECONDS)
-            fresh = sorted(folders() - known)
+            fresh = sorted(folders(runs) - known)
             if fresh and iterations(fresh[0]) >= at:
                 trader.kill()
                 return fresh[0]
-    return None
+    return trader.returncode
 
 
 @dataclass(frozen=True)
@@ -95,21 +94,30 @@ def differences(found: Outcome, beside: Outcome) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Kill the showcase in mid-run and resume it.")
-    parser.add_argument("--at", type=int, default=20, help="kill it after this iteration")
+    parser = argparse.ArgumentParser(description="Kill the showcase in mid-run and resume it.", allow_abbrev=False)
+    parser.add_argument("--at", type=_iteration, default=20, help="kill it after this iteration")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder is made")
     options, given = parser.parse_known_args(arguments)
     trader = [sys.executable, str(ROOT / "live_trader.py"), "--config", str(ROOT / "config" / "showcase.yaml")]
     command = [*trader, "--strategy", "combined", "--broker", "exchange", *given]
-    folder = killed(command, options.at)
-    if folder is None:
-        print(f"the run ended before iteration {options.at}: nothing was killed. Give a smaller --at")
-        return 2
+    folder = killed(command, options.runs, options.at)
+    if isinstance(folder, int):
+        if folder == 0:
+            told = f"Error: --at {options.at}: the run ended before this iteration, and nothing was killed; give a smaller one"
+            print(told, file=sys.stderr)
+        return folder or 2  # what the run itself refused it has told itself
     print(f"\nkill -9 after iteration {iterations(folder)}: resuming {folder}\n")
     code = subprocess.run([*trader, "--resume", str(folder)], check=False).returncode
     if code:
         return code
     print("\nThe same run once more, without a kill, to compare with")
     return verdict(outcome(folder), undisturbed(command))
+
+
+def _iteration(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give the number of an iteration, from 1 up")
+    return int(text)
 
 
 def verdict(found: Outcome, beside: Outcome) -> int:

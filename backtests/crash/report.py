@@ -34,6 +34,7 @@ def show(lines: Sequence[Json], console: Console) -> None:
 def _whole(lines: Sequence[Json]) -> Table:
     table = Table("figure", "value", title="Schedules")
     rows: Mapping[str, object] = {
+        "code under test": ", ".join(sorted({line.get("code", "unknown") for line in lines})),
         "schedules": len(lines),
         "of them failed": sum(bool(line["failures"]) for line in lines),
         "lives of the desk": sum(line["lives"] for line in lines),

@@ -107,7 +107,7 @@ def show(
         found = _print(story(reader, key))
         if not found:
             raise UsageError(
-                f"{key}: no row of journal {reader} speaks of this order; `desk journal tail --kind submit` lists some"
+                f"{key}: no row of journal {reader} speaks of this order; `.venv/bin/desk journal tail --kind submit` lists some"
             )
 
 
@@ -186,6 +186,8 @@ def _target(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
+    if output.is_dir():
+        raise UsageError(f"--output {output}: this is a folder; give a file in it, {output / 'rows.jsonl'}")
     half = output.with_name(output.name + ".partial")
     try:
         with half.open("w", encoding="utf-8", newline="") as file:
@@ -193,6 +195,9 @@ def _target(output: Path | None) -> Iterator[TextIO]:
         half.replace(output)
     except OSError as error:
         raise UsageError(f"--output {output}: cannot be written ({error.strerror or error}); give another file") from None
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 def _write_jsonl(rows: Iterable[Stored], target: TextIO) -> None:

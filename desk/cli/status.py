@@ -46,7 +46,7 @@ MEANING = {
     Health.HALTED: f"{RESTING}; the desk covers bare shares and lets positions leave, and opens nothing.",
     Health.BREAK: (
         f"The broker's shares are not the journal's. {RESTING}; the desk opens nothing. Compare the account with the journal, "
-        "then loosen the desk with `desk mode`."
+        "then loosen the desk with `.venv/bin/desk mode`."
     ),
 }
 
@@ -93,7 +93,7 @@ def read(reader: JournalReader, now: datetime) -> Status:
     }
     found = {health: reason for health, reason in reasons.items() if reason is not None}
     health = next(iter(found), Health.HEALTHY)
-    iteration = {} if done is None else {"at": done.at} | json.loads(done.body)
+    iteration = {} if done is None else {"at": done.at} | _fields(done)
     return Status(health, tuple(found.values()), mode, lease, last, iteration)
 
 
@@ -117,13 +117,20 @@ def _absence(lease: LeaseState | None, last: Stored | None, now: datetime) -> st
 def _mode(reader: JournalReader, lease: LeaseState | None, now: datetime) -> tuple[Mode, str]:
     """The tighter of what was journaled and what a living desk says: it halts even when it cannot write that down."""
     row = next(reader.backward(["mode"]), None)
-    body = {"mode": Mode.ACTIVE.value, "reason": ""} if row is None else json.loads(row.body)
+    body = {"mode": Mode.ACTIVE.value, "reason": ""} if row is None else _fields(row)
     journaled = Mode(body["mode"])
     told = journaled if lease is None or not lease.binds(now) else lease.heartbeat.mode
     order = list(Mode)
     if order.index(told) > order.index(journaled):
         return told, "the desk says so and could not journal why; see its log"
     return journaled, str(body["reason"])
+
+
+def _fields(stored: Stored) -> dict[str, Any]:
+    """The body as JSON. Raises ReconciliationBreak for a row that cannot be read."""
+    stored.row()
+    fields: dict[str, Any] = json.loads(stored.body)
+    return fields
 
 
 def _break(reader: JournalReader) -> str | None:

@@ -1,4 +1,4 @@
-"""What a trade cost beside its gain: the distance between the price decided on and the price got, and fees."""
+"""What an entry lost between the decision and its fills, and the fees that are assumed. What its exits lost is not in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from desk.domain.trades import Trade
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Parts of one trade's cost in dollars, positive when it cost money; they sum to `total_usd`."""
+    """Parts of one trade's cost in dollars, negative where the entry got a better price; they sum to `total_usd`."""
 
     entry_usd: float
     fees_usd: float

@@ -1,4 +1,4 @@
-"""Daily history from Yahoo through Lumibot's downloader: an extra (`pip install 'lumidesk[yahoo]'`), and the only source that
+"""Daily history from Yahoo through Lumibot's downloader: an extra (`pip install -e '.[yahoo]'`), and the only source that
 needs the internet.
 
 The download itself has no test (tests never leave the machine); what is made of its answer has. Lumibot's cache of Yahoo data
@@ -31,7 +31,7 @@ def load_yahoo(symbols: Iterable[str], start: date, end: date) -> Source:
     missing = [package for package, module in (("yfinance", "yfinance"), ("free-proxy", "fp")) if find_spec(module) is None]
     if missing:
         raise ConfigurationError(
-            f"Yahoo data needs {' and '.join(missing)}: pip install 'lumidesk[yahoo]', or give a folder of files (docs/data.md)"
+            f"Yahoo data needs {' and '.join(missing)}: pip install -e '.[yahoo]', or give a folder of files (docs/data.md)"
         )
     frames = {symbol: daily_frame(symbol, _download(symbol), start, end) for symbol in dict.fromkeys(symbols)}
     instruments = {symbol: Instrument(symbol, symbol, note="total-return prices") for symbol in frames}

@@ -62,13 +62,16 @@ def encode(value: RowValue) -> str:
 
 
 def decode(kind: str, body: str) -> RowValue:
-    """Raises ReconciliationBreak for a row that this version cannot read: guessing at past orders is not recovery."""
+    """Raises ReconciliationBreak for a row that this version cannot read: guessing at past orders is not recovery.
+
+    The text says what is wrong with the row; `Stored.row` says which one it is.
+    """
     adapter = _ADAPTERS.get(kind)
     if adapter is None:
-        raise ReconciliationBreak(f"journal row of unknown kind {kind!r}: written by a newer version; upgrade before resuming")
+        raise ReconciliationBreak(f"unknown kind {kind!r}: written by a newer version; upgrade before resuming")
     try:
         value: RowValue = adapter.validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]["msg"]
-        raise ReconciliationBreak(f"journal row of kind {kind!r} cannot be read ({first}): restore a copy") from None
+        raise ReconciliationBreak(f"kind {kind!r} cannot be read ({first}): restore a copy") from None
     return value

@@ -14,12 +14,14 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from desk.domain.errors import ConfigurationError
-from desk.journal.errors import JournalBroken
+from desk.journal.errors import JournalBroken, JournalDamaged
 
 FORMS = "give the path of a SQLite file, or postgresql://user:password@host:port/database"
 # Parts of a PostgreSQL URL's query that are secrets.
 _SECRET_OPTIONS = ("password", "sslpassword")
 _POSTGRES_NAMES = ("postgresql", "postgres", "postgresql+psycopg")
+# undefined_table, undefined_column, data_corrupted, index_corrupted: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES_DAMAGE = ("42P01", "42703", "XX001", "XX002")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class Place:
     def remedy(self) -> str:
         return "Free the disk or the file, then resume" if self.path else "Bring the database back, then resume"
 
+    @property
+    def reading_remedy(self) -> str:
+        """What a person does who cannot read it."""
+        if self.path is None:
+            return "start the server, or correct the URL and the rights of its user"
+        return (
+            "give the file of a journal that you may read; one whose folder is read-only has to be copied, together with its "
+            "-wal, to one that is not"
+        )
+
     @contextmanager
     def reported(self, verb: str) -> Iterator[None]:
         """Turn a database's error into JournalBroken: the journal cannot be `verb` (read, written)."""
@@ -52,6 +64,13 @@ class Place:
             yield
         except sa.exc.SQLAlchemyError as error:
             raise self.broken(verb, cause_of(error)) from None
+
+    def damaged(self, cause: object) -> JournalDamaged:
+        whole = "the file, with the -wal beside it," if self.path else "the database"
+        return JournalDamaged(
+            f"journal {self} is damaged ({self.scrubbed(cause)}): trade nothing with it; exits at the broker stay in force. "
+            f"Restore {whole} from a copy, or compare with the broker's own list of orders"
+        )
 
     def broken(self, verb: str, cause: object) -> JournalBroken:
         return JournalBroken(
@@ -63,6 +82,14 @@ class Place:
 def cause_of(error: Exception) -> object:
     """What the driver said; SQLAlchemy's own text would repeat the statement and its values."""
     return getattr(error, "orig", None) or error.__cause__ or error
+
+
+def is_damage(cause: BaseException | None) -> bool:
+    """Whether a driver's error says that part of the journal is gone, and not that it is out of reach."""
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of the number tells kinds of the same error apart
+        return code == sqlite3.SQLITE_CORRUPT or str(cause).startswith(("no such table", "no such column"))
+    return getattr(cause, "sqlstate", None) in _POSTGRES_DAMAGE
 
 
 def place_of(where: Path | str) -> Place:
@@ -95,16 +122,26 @@ def _server(url: sa.URL) -> Place:
 def engine_for(place: Place, wait_seconds: float, read_only: bool = False) -> sa.Engine:
     """An engine on `place` that waits at most `wait_seconds` for a lock. Nothing is opened yet.
 
-    Raises ConfigurationError when the driver of PostgreSQL is not installed.
+    Whatever is asked of it raises JournalDamaged when part of the journal is gone. Raises ConfigurationError when the driver
+    of PostgreSQL is not installed.
     """
-    if place.path is not None:
-        return _sqlite(place.path, wait_seconds, read_only)
+    engine = _postgres(place, wait_seconds, read_only) if place.path is None else _sqlite(place.path, wait_seconds, read_only)
+    sa.event.listen(engine, "handle_error", lambda failed: _refuse_damage(place, failed.original_exception))
+    return engine
+
+
+def _refuse_damage(place: Place, cause: BaseException) -> None:
+    if is_damage(cause):
+        raise place.damaged(cause)
+
+
+def _postgres(place: Place, wait_seconds: float, read_only: bool) -> sa.Engine:
     try:
         engine = sa.create_engine(place.url, connect_args=_libpq(place, wait_seconds), hide_parameters=True, pool_size=2)
     except ImportError as error:
         raise ConfigurationError(
             f"journal {place} needs the PostgreSQL driver, which is not installed ({error.name or 'psycopg'}): "
-            "pip install 'lumidesk[postgres]', or keep the journal in a SQLite file"
+            "run .venv/bin/pip install -e '.[postgres]', or keep the journal in a SQLite file"
         ) from None
     sa.event.listen(engine, "connect", lambda connection, _: _postgres_session(connection, wait_seconds, read_only))
     return engine

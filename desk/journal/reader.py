@@ -25,7 +25,10 @@ class JournalReader:
     """A journal of this or any earlier schema version. Use as a context manager, or close it."""
 
     def __init__(self, where: Path | str, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
-        """Raises ConfigurationError when there is no journal at `where`, it cannot be read, or a newer program made it."""
+        """Raises ConfigurationError when there is no journal at `where`, it cannot be read, or a newer program made it.
+
+        Raises JournalDamaged when part of it is gone.
+        """
         self._place = place_of(where)
         if self._place.path is not None and not self._place.path.is_file():
             raise ConfigurationError(f"there is no journal at {self._place}: give a run's folder, a journal's file or a URL")
@@ -34,8 +37,7 @@ class JournalReader:
             self.version, self.nonce = self._described()
         except sa.exc.SQLAlchemyError as error:
             raise ConfigurationError(
-                f"journal {self._place} cannot be read ({self._place.scrubbed(cause_of(error))}): check the file, the URL and "
-                "your rights; a file whose folder is read-only has to be copied, together with its -wal, to one that is not"
+                f"journal {self._place} cannot be read ({self._place.scrubbed(cause_of(error))}): {self._place.reading_remedy}"
             ) from None
         self.chained = self.version >= _CHAIN_VERSION
         self._rows = Rows(self._engine, self._place, self.chained)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from desk.domain.errors import ReconciliationBreak
 from desk.domain.journal import Row
 from desk.journal.codec import decode
 from desk.journal.place import Place
@@ -19,7 +20,10 @@ PAGE_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One row, not decoded: `at` ISO 8601 in UTC, `body` JSON, `digest` None in a file older than the chain."""
+    """One row, not decoded: `at` ISO 8601 in UTC, `body` JSON, `digest` None in a file older than the chain.
+
+    `journal` is where it stands, for messages.
+    """
 
     seq: int
     at: str
@@ -27,10 +31,22 @@ class Stored:
     step_key: str | None
     body: str
     digest: str | None
+    journal: str = field(default="", compare=False, repr=False)
 
     def row(self) -> Row:
-        """Raises ReconciliationBreak for a row that this version cannot read."""
-        return Row(datetime.fromisoformat(self.at), decode(self.kind, self.body))
+        """Raises ReconciliationBreak, which names journal and row, for a row that this version cannot read."""
+        try:
+            return self.decoded()
+        except ReconciliationBreak as error:
+            raise ReconciliationBreak(f"journal {self.journal}, row {self.seq}: {error}") from None
+
+    def decoded(self) -> Row:
+        """As `row`, for who names the row itself: the error says only what is wrong with it."""
+        try:
+            at = datetime.fromisoformat(self.at)
+        except ValueError:
+            raise ReconciliationBreak(f"time {self.at!r} cannot be read: restore a copy") from None
+        return Row(at, decode(self.kind, self.body))
 
 
 class Rows:
@@ -67,5 +83,9 @@ class Rows:
         return self._query.where(rows_table.c.kind.in_(kinds)) if kinds else self._query
 
     def _page(self, query: sa.Select[Any]) -> list[Stored]:
+        where = str(self._place)
         with self._place.reported("read"), self._engine.connect() as connection:
-            return [Stored(*row) for row in connection.execute(query)]
+            return [
+                Stored(seq, at, kind, step_key, body, digest, where)
+                for seq, at, kind, step_key, body, digest in connection.execute(query)
+            ]

@@ -44,7 +44,7 @@ class _Seen:
 
 
 def verify(reader: JournalReader) -> Verdict:
-    """Read every row once. Raises JournalBroken when the reading itself fails."""
+    """Read every row once. Raises JournalBroken when the reading itself fails, JournalDamaged above all."""
     seen = _Seen(0, reader.nonce)
     damage = reader.damage()
     if damage is not None:
@@ -69,8 +69,8 @@ def _problems(stored: Stored, seen: _Seen, chained: bool) -> Iterator[str]:
 
 def _reading_problems(stored: Stored, seen: _Seen) -> Iterator[str]:
     try:
-        row = stored.row()
-    except (ReconciliationBreak, ValueError) as error:
+        row = stored.decoded()
+    except ReconciliationBreak as error:
         yield str(error)
         return
     if row.step_key != stored.step_key:

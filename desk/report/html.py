@@ -17,6 +17,7 @@ from desk.report.statistics import GappedStop, RunStatistics, run_statistics
 from desk.report.wording import (
     GAPS_EXPLAINED,
     NO_PROMISE,
+    costs_words,
     count,
     dollars,
     exit_words,
@@ -27,6 +28,7 @@ from desk.report.wording import (
     price,
     protection_words,
     unprotected_words,
+    unrealised_words,
 )
 
 MOST_PICTURES = 24
@@ -60,7 +62,7 @@ def report_page(record: RunRecord) -> str:
         _key_figures(record, figures),
         _notes(record),
         _equity(record),
-        _still_open(record),
+        _still_open(record, figures),
         _symbols(record),
         _trips(record, figures),
         _gaps(figures.gapped_stops),
@@ -95,7 +97,7 @@ def _header(record: RunRecord) -> Html:
 
 
 def _key_figures(record: RunRecord, figures: RunStatistics) -> Html:
-    cards = (*_result_cards(figures), *_trade_cards(figures), *_protection_cards(record, figures))
+    cards = (*_result_cards(record, figures), *_trade_cards(figures), *_protection_cards(record, figures))
     shown = [
         element("div", element("span", name), element("b", value), element("span", more), class_="card")
         for name, value, more in cards
@@ -103,7 +105,7 @@ def _key_figures(record: RunRecord, figures: RunStatistics) -> Html:
     return join([element("div", *shown, class_="cards"), element("p", NO_PROMISE, class_="plain")])
 
 
-def _result_cards(figures: RunStatistics) -> Sequence[Card]:
+def _result_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
     change = dollars(figures.equity_end_usd - figures.equity_start_usd, signed=True)
     worst = figures.worst_day
     worst_day = (
@@ -111,11 +113,11 @@ def _result_cards(figures: RunStatistics) -> Sequence[Card]:
     )
     return (
         (
-            "Return after costs",
+            "Return",
             percent(figures.total_return_fraction, signed=True),
             f"{change} on {dollars(figures.equity_start_usd)}",
         ),
-        ("Costs", dollars(figures.costs_usd), f"{percent(figures.costs_fraction, digits=2)} of the starting equity"),
+        costs_words(record, figures),
         ("Deepest drawdown", percent(figures.max_drawdown_fraction), "from a high of the equity to a later low"),
         ("Worst day", *worst_day),
     )
@@ -132,9 +134,9 @@ def _trade_cards(figures: RunStatistics) -> Sequence[Card]:
 
 def _protection_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
     bare = unprotected_words(record.unprotected_share_seconds)
-    beyond = dollars(sum(stop.beyond_stop_usd for stop in figures.gapped_stops))
+    gaps = f"{dollars(figures.beyond_gapped_stops_usd)} of it by {count(len(figures.gapped_stops), 'gap')}"
     return (
-        ("Stops that gapped", str(len(figures.gapped_stops)), f"{beyond} beyond their stops"),
+        ("Beyond the stops", dollars(figures.beyond_stops_usd), f"sold below their prices, {gaps}"),
         ("Unprotected", bare, "shares held without a resting exit, times seconds"),
     )
 
@@ -154,12 +156,14 @@ def _equity(record: RunRecord) -> Html:
     return join([element("h2", "Equity and drawdown"), picture])
 
 
-def _still_open(record: RunRecord) -> Html:
+def _still_open(record: RunRecord, figures: RunStatistics) -> Html:
     trips = [trip for trip in record.trips if trip.is_open]
     if not trips:
         return Html()
     words = [element("li", protection_words(trip)) for trip in trips]
-    return join([element("h2", "Still open"), element("ul", *words)])
+    unrealised = unrealised_words(figures)
+    gain = [element("p", f"Unrealised: {unrealised}.")] if unrealised else []
+    return join([element("h2", "Still open"), element("ul", *words), *gain])
 
 
 def _symbols(record: RunRecord) -> Html:

@@ -15,8 +15,8 @@ from desk.domain.records import EquityPoint, RunRecord, Trip
 from desk.report.canvas import ImageFormat, date_axis, encode, house_style, sheet
 from desk.report.new_york import local
 from desk.report.palette import LIGHT
-from desk.report.statistics import drawdowns, total_return_fraction, trip_statistics
-from desk.report.wording import count, dollars, percent, printable
+from desk.report.statistics import drawdowns, run_statistics, total_return_fraction, trip_statistics
+from desk.report.wording import costs_words, count, dollars, percent, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,8 @@ def _equity_title(record: RunRecord) -> str:
         return "Equity"
     values = [point.equity_usd for point in record.equity]
     moved = f"{dollars(values[0])} to {dollars(values[-1])} ({percent(total_return_fraction(values), signed=True)})"
-    return f"Equity {moved}, costs {dollars(record.costs_usd)}"
+    name, costs, _ = costs_words(record, run_statistics(record))
+    return f"Equity {moved}; {name.lower()} {costs}"
 
 
 def _draw_equity(upper: Axes, lower: Axes, equity: Sequence[EquityPoint]) -> None:

@@ -14,6 +14,7 @@ from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
 from desk.report.new_york import session_of
 
 EXIT_ORDER = ("target", "stop", "time", "hand")
+MARK_TOLERANCE = 0.001  # of a day's range: half a spread, at which a broker may value a position
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,11 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class RunStatistics:
-    """A run in figures. Fractions are of 1, money in dollars; a run without a single value of its equity has zeros."""
+    """A run in figures. Fractions are of 1, money in dollars; a run without a single value of its equity has zeros.
+
+    `costs_usd` is what the record says, and `desk.report.wording.costs_words` what that is. `beyond_stops_usd` is what stops
+    sold below their prices, gapped or not; `unrealised_usd` the gain of open positions, None when it cannot be told.
+    """
 
     equity_start_usd: float
     equity_end_usd: float
@@ -82,6 +87,12 @@ class RunStatistics:
     exposure: Exposure
     costs_usd: float
     costs_fraction: float
+    beyond_stops_usd: float
+    unrealised_usd: float | None
+
+    @property
+    def beyond_gapped_stops_usd(self) -> float:
+        return sum(stop.beyond_stop_usd for stop in self.gapped_stops)
 
 
 def run_statistics(record: RunRecord) -> RunStatistics:
@@ -100,6 +111,8 @@ def run_statistics(record: RunRecord) -> RunStatistics:
         exposure=exposure(record.equity),
         costs_usd=record.costs_usd,
         costs_fraction=record.costs_usd / start if start > 0 else 0.0,
+        beyond_stops_usd=beyond_stops_usd(record.trips),
+        unrealised_usd=unrealised_usd(record),
     )
 
 
@@ -176,6 +189,41 @@ def gapped_stops(trips: Iterable[Trip]) -> tuple[GappedStop, ...]:
         if trip.gapped and trip.exit_at is not None and trip.exit_price is not None
     ]
     return tuple(sorted(found, key=lambda stop: (stop.at, stop.symbol)))
+
+
+def beyond_stops_usd(trips: Iterable[Trip]) -> float:
+    """Dollars that stops sold below their prices; one that sold at a better price counts as none."""
+    sold = [trip for trip in trips if trip.exit_reason == "stop" and trip.exit_price is not None]
+    return sum(max(trip.stop_price - (trip.exit_price or 0.0), 0.0) * trip.shares for trip in sold)
+
+
+def unrealised_usd(record: RunRecord) -> float | None:
+    """Gain of the open positions at the run's last value of the equity: what of it is no cash, less what they were bought for.
+
+    None without open positions, without their bars of the last day, and when their prices of that day cannot come to that
+    value: the account then holds something else too, or a position was left after the last value was taken.
+    """
+    held = [trip for trip in record.trips if trip.is_open]
+    ranges = [_range_of_last_day(record, trip.symbol) for trip in held]
+    if not held or not record.equity or None in ranges:
+        return None
+    last = max(record.equity, key=lambda point: point.at)
+    value = last.equity_usd - last.cash_usd
+    lowest, highest = (
+        sum(trip.shares * each[side] for trip, each in zip(held, ranges, strict=True) if each is not None) for side in (0, 1)
+    )
+    if not lowest * (1 - MARK_TOLERANCE) <= value <= highest * (1 + MARK_TOLERANCE):
+        return None
+    return value - sum(trip.shares * trip.entry_price for trip in held)
+
+
+def _range_of_last_day(record: RunRecord, symbol: str) -> tuple[float, float] | None:
+    """Low and high in dollars, None without a bar of the run's last session."""
+    bars, day = record.daily.get(symbol), record.last_session
+    if bars is None or day is None or day not in bars.sessions:
+        return None
+    place = bars.sessions.index(day)
+    return float(bars.low[place]), float(bars.high[place])
 
 
 def refusals_by_reason(refusals: Iterable[Refusal]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from desk.report.statistics import RunStatistics, run_statistics
 from desk.report.terminal import COLUMNS, print_within
 from desk.report.wording import (
     NO_PROMISE,
+    costs_words,
     count,
     dollars,
     exits_line,
@@ -25,7 +26,9 @@ from desk.report.wording import (
     price,
     printable,
     protection_words,
+    stops_words,
     unprotected_words,
+    unrealised_words,
 )
 
 MOST_LINES = 10  # of gapped stops or open positions; the report has them all
@@ -43,7 +46,9 @@ def print_summary(record: RunRecord, console: Console, next_commands: Sequence[s
     table = Table(box=box.ROUNDED if console.is_terminal else None, show_header=False, title=_title(record), title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold", ratio=1)
-    for i, section in enumerate((_where(record), _result(figures), _trades(record, figures), _kept_safe(record, figures))):
+    for i, section in enumerate(
+        (_where(record), _result(record, figures), _trades(record, figures), _kept_safe(record, figures))
+    ):
         if i and not console.is_terminal:
             table.add_row()  # where no frame divides the sections, an empty line does
         _add(table, list(section))
@@ -68,12 +73,13 @@ def _where(record: RunRecord) -> Iterator[Row]:
     yield "Iterations", f"{record.iterations:,}{seed}", ""
 
 
-def _result(figures: RunStatistics) -> Iterator[Row]:
+def _result(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
     start, worst, exposure = dollars(figures.equity_start_usd), figures.worst_day, figures.exposure
     change = dollars(figures.equity_end_usd - figures.equity_start_usd, signed=True)
-    share = percent(figures.costs_fraction, digits=2)
+    name, costs, measure = costs_words(record, figures)
     yield "Return", f"{percent(figures.total_return_fraction, signed=True)}, {change} on {start}", ""
-    yield "Costs", f"{dollars(figures.costs_usd)}, {share} of the starting equity, in the return", ""
+    yield name, f"{costs} {measure}, in the return", ""
+    yield "Stops", stops_words(figures), ""
     yield "Deepest drawdown", percent(figures.max_drawdown_fraction), ""
     yield "Worst day", f"{worst.session}, {percent(worst.return_fraction, signed=True)}" if worst else "none", ""
     yield (
@@ -111,6 +117,9 @@ def _kept_safe(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
     still_open = [trip for trip in record.trips if trip.is_open]
     safe = all(trip.is_protected for trip in still_open)
     yield from _lines("Open positions", [protection_words(trip) for trip in still_open], "none", "" if safe else "bold red")
+    unrealised = unrealised_words(figures)
+    if unrealised:
+        yield "Unrealised", unrealised, ""
     yield from _lines("Notes", record.notes, "none", "")
 
 

@@ -6,7 +6,7 @@ import math
 
 from desk.domain.records import RunRecord, Trip
 from desk.report.new_york import session_of
-from desk.report.statistics import TripStatistics
+from desk.report.statistics import RunStatistics, TripStatistics
 
 NO_PROMISE = "One period of one market: it says nothing about future returns."
 GAPS_EXPLAINED = (
@@ -14,6 +14,9 @@ GAPS_EXPLAINED = (
     "to sell at is the open, so the loss is larger than the stop's distance. Brackets bound the loss only while the market "
     "trades through the stop price; position size is what bounds the rest."
 )
+# A backtest's record names its broker so. Its costs are modelled, fees and slippage both ways; those of any other run are what
+# its entries lost, or won, between the decision and the fill.
+BACKTEST = "backtest"
 EXIT_WORDS = {"time": "time barrier", "hand": "by hand"}
 
 
@@ -56,6 +59,32 @@ def period(record: RunRecord) -> str:
 def exit_words(reason: str | None) -> str:
     """Why a trip ended, in words; target, stop and whatever else speak for themselves."""
     return "open" if reason is None else EXIT_WORDS.get(reason, reason)
+
+
+def costs_words(record: RunRecord, figures: RunStatistics) -> tuple[str, str, str]:
+    """What `costs_usd` is: its name, the figure, and what it is measured by."""
+    if record.broker == BACKTEST:
+        share = percent(figures.costs_fraction, digits=2)
+        return "Fees and slippage", dollars(figures.costs_usd), f"as modelled, {share} of the starting equity"
+    direction = "better" if figures.costs_usd < 0 else "worse"
+    return "Entries", f"{dollars(abs(figures.costs_usd))} {direction}", "than the prices decided on"
+
+
+def stops_words(figures: RunStatistics) -> str:
+    """What stops sold below their prices, and how much of it because the market opened there."""
+    if "stop" not in figures.trips.exits:
+        return "none was reached"
+    if dollars(figures.beyond_stops_usd) == dollars(0):
+        return "none filled below its price"
+    gaps = dollars(figures.beyond_gapped_stops_usd)
+    return f"{dollars(figures.beyond_stops_usd)} below their prices, {gaps} of it by gaps, in the return"
+
+
+def unrealised_words(figures: RunStatistics) -> str | None:
+    """What open positions have gained so far, None when it cannot be told."""
+    if figures.unrealised_usd is None:
+        return None
+    return f"{dollars(figures.unrealised_usd, signed=True)} on open positions when the run ended, in the return"
 
 
 def gate_sentence(record: RunRecord) -> str | None:

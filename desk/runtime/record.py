@@ -14,7 +14,7 @@ from desk.data.source import Source
 from desk.domain.decisions import Denied, Reason
 from desk.domain.journal import BreakFound, BrokerRefusal, IterationDone, Row
 from desk.domain.market import DailyBars
-from desk.domain.orders import GroupRole, OrderEvent
+from desk.domain.orders import Fill, GroupRole, OrderEvent
 from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
 from desk.domain.steps import Submit
 from desk.domain.trades import Book, Trade
@@ -54,6 +54,7 @@ def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: Ru
     done = [(row.at, row.value) for row in rows if isinstance(row.value, IterationDone)]
     sessions = sorted({value.session for _, value in done})
     trades = [trade for trade in (*book.closed, *book.open.values()) if trade.entered]
+    stops = _first_stop_fills(rows, trades)
     return RunRecord(
         strategy=facts.strategy,
         broker=facts.broker,
@@ -64,7 +65,10 @@ def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: Ru
         sessions=len(sessions),
         iterations=len(done),
         equity=tuple(EquityPoint(at, value.equity_usd, value.cash_usd) for at, value in done),
-        trips=tuple(_trip(trade, facts) for trade in sorted(trades, key=lambda trade: trade.entered_at or trade.decided_at)),
+        trips=tuple(
+            _trip(trade, facts, stops.get(trade.key))
+            for trade in sorted(trades, key=lambda trade: trade.entered_at or trade.decided_at)
+        ),
         refusals=tuple(_refusals(rows)),
         daily=_daily(source, {trade.symbol for trade in trades}, sessions),
         gate_threshold=facts.gate_threshold,
@@ -104,7 +108,26 @@ def gate_refusals(rows: Iterable[Row], threshold: float | None) -> int:
     return len(refused) + sum(entry.intent.confidence is not None and entry.intent.confidence < threshold for entry in entries)
 
 
-def _trip(trade: Trade, facts: RunFacts) -> Trip:
+def _first_stop_fills(rows: Iterable[Row], trades: Iterable[Trade]) -> Mapping[str, Fill]:
+    """The earliest fill of each trade's stop, by the trade's key; news of a later fill may come before that of an earlier one."""
+    owners = {key: trade for trade in trades for key in (trade.key, *trade.covers)}
+    first: dict[str, Fill] = {}
+    for row in rows:
+        event = row.value
+        if not isinstance(event, OrderEvent) or event.fill is None or event.key not in owners:
+            continue
+        trade = owners[event.key]
+        if _is_of_stop(event, trade) and (trade.key not in first or event.fill.at < first[trade.key].at):
+            first[trade.key] = event.fill
+    return first
+
+
+def _is_of_stop(event: OrderEvent, trade: Trade) -> bool:
+    """A plain sale that covers bare shares stands where the stop would, as in the book."""
+    return event.role is GroupRole.STOP_LOSS or (event.role is GroupRole.ENTRY and event.key != trade.key)
+
+
+def _trip(trade: Trade, facts: RunFacts, first_stop_fill: Fill | None) -> Trip:
     closed = trade.shares == 0 and trade.exited_at is not None
     stop = float(trade.spec.stop_loss or 0)
     exit_price = float(trade.exit_price) if closed and trade.exit_price is not None else None
@@ -122,16 +145,21 @@ def _trip(trade: Trade, facts: RunFacts) -> Trip:
         exit_reason=_exit_reason(trade) if closed else None,
         pnl_usd=float(trade.exit_value - trade.entry_value) - fees_usd if closed else None,
         is_protected=trade.is_protected,
-        gapped=closed and _is_gapped(trade),
+        gapped=closed and _is_gapped(trade, first_stop_fill),
     )
 
 
-def _is_gapped(trade: Trade) -> bool:
-    """Whether the market opened below the stop: the stop then sells at the opening price, whatever that is."""
-    if trade.exit_role is not GroupRole.STOP_LOSS or trade.exited_at is None or trade.exit_price is None:
+def _is_gapped(trade: Trade, first: Fill | None) -> bool:
+    """Whether the market opened below the stop: its `first` fill is then at the opening price, whatever that is.
+
+    The rest may fill later: an order that gapped can be too large for the first minute. What a target sold before may have
+    brought more than the stop lost; such a trade counts as none.
+    """
+    stop = trade.spec.stop_loss
+    if first is None or stop is None or trade.exit_role is not GroupRole.STOP_LOSS:
         return False
-    at_opening = trade.exited_at.astimezone(NEW_YORK).time().replace(second=0, microsecond=0) == OPENING
-    return at_opening and trade.spec.stop_loss is not None and trade.exit_price < trade.spec.stop_loss
+    at_opening = first.at.astimezone(NEW_YORK).time().replace(second=0, microsecond=0) == OPENING
+    return at_opening and first.price < stop and (trade.exit_price or stop) < stop
 
 
 def _exit_reason(trade: Trade) -> str:

@@ -62,7 +62,8 @@ combined on the built-in exchange
  Iterations         4, seed 7
 
  Return             -0.1 %, -$70.60 on $100,000.00
- Costs              $12.34, 0.01 % of the starting equity, in the return
+ Entries            $12.34 worse than the prices decided on, in the return
+ Stops              $300.00 below their prices, $300.00 of it by gaps, in the return
  Deepest drawdown   3.0 %
  Worst day          2008-09-03, -3.0 %
  Exposure           average 25.0 %, highest 50.0 % of the equity
@@ -97,6 +98,7 @@ def test_figures_are_those_worked_out_by_hand() -> None:
     assert figures.trips.average_fraction == pytest.approx(0.04)
     assert figures.trips.average_held_days == pytest.approx((23 / 24 + 2) / 2)
     assert figures.gapped_stops[0].beyond_stop_usd == 300.0
+    assert (figures.beyond_stops_usd, figures.beyond_gapped_stops_usd) == (300.0, 300.0)
     assert figures.exposure.average_fraction == pytest.approx(0.25)
     assert figures.exposure.highest_fraction == pytest.approx(0.5)
     assert figures.refusals == {"CASH": 2, "EXITED_TODAY": 1}

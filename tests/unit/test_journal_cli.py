@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from journal_places import raw
 from typer.testing import CliRunner, Result
 
 from desk.cli import journal as journal_command
@@ -158,6 +159,36 @@ def test_export_to_a_place_that_cannot_be_written_is_refused(run: Path) -> None:
 def test_verify_proves_a_sound_journal(run: Path) -> None:
     result = desk("journal", "verify", "--run", run)
     assert result.exit_code == 0 and f"{len(DAY)} rows are sound, chained up to " in result.output
+
+
+def test_export_into_a_folder_is_refused_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    code, words = ended(desk("journal", "export", "--run", run, "--output", tmp_path / "runs"))
+    assert code == 2 and "this is a folder" in words
+    assert [path.name for path in tmp_path.glob("runs*")] == ["runs"] and not list((tmp_path / "runs").iterdir())
+
+
+def test_export_of_a_journal_that_breaks_on_the_way_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    raw(run / "journal.db", "DROP TABLE rows")
+    assert ended(desk("journal", "export", "--run", run, "--output", tmp_path / "out"))[0] == 7
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("words", [("journal", "verify"), ("journal", "tail"), ("status",)])
+def test_journal_of_which_a_part_is_gone_is_told_as_damaged(run: Path, words: tuple[str, ...]) -> None:
+    raw(run / "journal.db", "DROP TABLE rows")
+    code, told = ended(desk(*words, "--run", run))
+    assert code == 7 and f"{run / 'journal.db'} is damaged (no such table: rows)" in told and "Restore the file" in told
+    os.truncate(run / "journal.db", 5000)
+    code, told = ended(desk(*words, "--run", run))
+    assert code == 7 and f"{run / 'journal.db'} is damaged (" in told and "Free the disk" not in told
+
+
+@pytest.mark.parametrize("kind", ["iteration", "mode", "break"])
+def test_status_names_a_row_that_cannot_be_read(run: Path, kind: str) -> None:
+    raw(run / "journal.db", f"INSERT INTO rows (at, kind, body) VALUES ('{NOW.isoformat()}', '{kind}', 'x')")
+    code, told = ended(desk("status", "--run", run))
+    assert code == 7 and f"row {len(DAY) + 1}: kind '{kind}' cannot be read" in told
 
 
 def test_verify_names_the_first_bad_row(tmp_path: Path) -> None:

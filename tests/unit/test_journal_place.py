@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -57,6 +58,8 @@ def test_server_that_does_not_answer_is_named_without_the_password(
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ConfigurationError, match=r"postgresql\+psycopg://me@127\.0\.0\.1:\d+/desk cannot be") as error:
         opener(urls()[number])
+    assert re.search("start the server,? or correct the URL", str(error.value)) and "folder" not in str(error.value)
+    assert error.value.exit_code == 4
     told = f"{error.value} {error.value!r} {error.value.__cause__} {caplog.text} {place_of(urls()[number])!r}"
     assert PASSWORD not in told and QUOTED not in told
 
@@ -70,7 +73,7 @@ def test_missing_driver_is_told_with_what_to_install(monkeypatch: pytest.MonkeyP
     for name in [name for name in sys.modules if name.split(".")[0] == "psycopg"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'lumidesk\[postgres\]'") as error:
+    with pytest.raises(ConfigurationError, match=r"\.venv/bin/pip install -e '\.\[postgres\]'") as error:
         open_journal(urls()[0], "n")
     assert QUOTED not in str(error.value)
 

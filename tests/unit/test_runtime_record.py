@@ -117,6 +117,48 @@ def test_a_stop_that_sells_lower_at_the_opening_gapped(minutes: int, role: Group
     assert told.trips[0].gapped is gapped
 
 
+def in_parts(*parts: tuple[datetime, int, str], key: str = "n-AAA-open", role: GroupRole = STOP) -> list[OrderEvent]:
+    """Fills of one exit as they are heard of: moment, shares, price."""
+    fills = [
+        Fill(f"x{place}", key, "AAA", Side.SELL, shares, Decimal(price), at, role)
+        for place, (at, shares, price) in enumerate(parts)
+    ]
+    statuses = [*(S.PARTIALLY_FILLED for _ in fills[1:]), S.FILLED]
+    return [OrderEvent(key, role, status, fill.at, "b", fill) for fill, status in zip(fills, statuses, strict=True)]
+
+
+NEXT_OPENING = DAY + timedelta(days=1, minutes=-60)
+
+
+@pytest.mark.parametrize(
+    ("parts", "gapped"),
+    [
+        ([(0, 4, "90.00"), (1, 6, "90.10")], True),
+        ([(0, 4, "90.00"), (300, 6, "94.90")], True),
+        ([(1, 6, "90.10"), (0, 4, "90.00")], True),  # heard of in the wrong order
+        ([(0, 4, "95.00"), (1, 6, "90.10")], False),
+        ([(1, 4, "90.00"), (2, 6, "90.10")], False),
+        ([(-1000, 4, "94.90"), (0, 6, "90.00")], False),  # half of it sold on the day before
+    ],
+)
+def test_the_first_fill_of_a_stop_tells_whether_it_gapped(parts: list[tuple[int, int, str]], gapped: bool) -> None:
+    fills = in_parts(*((NEXT_OPENING + timedelta(minutes=minutes), shares, price) for minutes, shares, price in parts))
+    (trip,) = record(submit("AAA"), bought("AAA"), *fills).trips
+    assert (trip.gapped, trip.exit_reason) == (gapped, "stop")
+
+
+def test_the_stop_of_a_cover_can_gap_too() -> None:
+    half = [submit("AAA"), event("AAA", ENTRY, S.PARTIALLY_FILLED, 4, "100.00"), event("AAA", ENTRY, S.CANCELED, 0, "0")]
+    sold = in_parts((NEXT_OPENING, 1, "90.00"), (NEXT_OPENING + timedelta(minutes=1), 3, "90.50"), key="n-AAA-open-cover1")
+    assert record(*half, cover("AAA"), *sold).trips[0].gapped
+
+
+def test_a_gap_after_a_better_sale_at_the_target_is_not_told_as_a_loss_below_the_stop() -> None:
+    better = event("AAA", TARGET, S.PARTIALLY_FILLED, 9, "115.00")
+    (trip,) = record(submit("AAA"), bought("AAA"), better, *in_parts((NEXT_OPENING, 1, "90.00"))).trips
+    assert not trip.gapped and trip.exit_price is not None and trip.exit_price > trip.stop_price
+
+
 def test_an_open_trade_is_a_trip_without_an_exit() -> None:
     (trip,) = record(submit("AAA"), event("AAA", ENTRY, S.PARTIALLY_FILLED, 4, "100.00")).trips
     assert (trip.is_open, trip.shares, trip.exit_price, trip.exit_reason, trip.pnl_usd) == (True, 4, None, None, None)

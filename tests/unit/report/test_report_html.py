@@ -100,7 +100,15 @@ def test_the_page_says_what_ran_where_and_when(record: RunRecord, page: str) -> 
 def test_the_return_stands_beside_costs_drawdown_and_the_warning(page: str) -> None:
     at = [
         page.index(text)
-        for text in ("Return after costs", ">Costs<", "Deepest drawdown", NO_PROMISE, "To know when reading this")
+        for text in (
+            ">Return<",
+            ">Entries<",
+            "than the prices decided on",
+            "Deepest drawdown",
+            "Beyond the stops",
+            NO_PROMISE,
+            "To know when reading this",
+        )
     ]
     assert at == sorted(at)
 

@@ -38,7 +38,7 @@ def test_the_legend_names_what_is_drawn_and_nothing_else(record) -> None:
 
 def test_the_equity_picture_names_return_costs_and_deepest_drawdown(record) -> None:
     svg = words(equity_picture(record))
-    assert "costs $37.50" in svg
+    assert "entries $37.50 worse" in svg
     assert "Drawdown, deepest" in svg
 
 

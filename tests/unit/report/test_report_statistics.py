@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.domain.records import EquityPoint, Refusal, Trip
+from desk.domain.market import DailyBars
+from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
 from desk.report.statistics import (
+    beyond_stops_usd,
     day_returns,
     drawdowns,
     exposure,
@@ -21,6 +24,7 @@ from desk.report.statistics import (
     session_closes,
     total_return_fraction,
     trip_statistics,
+    unrealised_usd,
     worst_day,
 )
 
@@ -143,6 +147,39 @@ def test_only_stops_that_gapped_and_filled_are_listed_in_order_of_fill() -> None
     found = gapped_stops([later, a_trip(-50.0, exit_reason="stop"), a_trip(None), first])
     assert [stop.fill_price for stop in found] == [94.0, 91.0]
     assert [stop.beyond_stop_usd for stop in found] == [10.0, 40.0]
+
+
+@given(st.lists(st.tuples(st.floats(80, 120), st.booleans()), max_size=20))
+def test_what_stops_lost_is_at_least_what_their_gaps_did_and_never_a_gain(exits: list[tuple[float, bool]]) -> None:
+    trips = [a_trip(1.0, exit_reason="stop", exit_price=price, gapped=gapped and price < 95.0) for price, gapped in exits]
+    assert beyond_stops_usd(trips) >= sum(stop.beyond_stop_usd for stop in gapped_stops(trips)) >= 0
+    assert beyond_stops_usd([*trips, a_trip(1.0, exit_price=1.0)]) == beyond_stops_usd(trips)  # no stop
+
+
+def held(record: RunRecord, value_usd: float, **more: object) -> float | None:
+    """What is unrealised of ten shares bought at 100 when the account holds `value_usd` beside its cash."""
+    day = date(2008, 9, 2)
+    bar = DailyBars((day,), *(np.array([price]) for price in (100.0, 104.0, 96.0, 103.0, 1e6)))
+    equity = (EquityPoint(START, 5_000.0, 5_000.0), EquityPoint(START + timedelta(hours=1), 4_000.0 + value_usd, 4_000.0))
+    facts = dict(equity=equity, trips=(a_trip(None),), daily={"AAPL": bar}, last_session=day)
+    return unrealised_usd(replace(record, **(facts | more)))
+
+
+@pytest.mark.parametrize(
+    ("value_usd", "gain_usd"), [(1_000.0, 0.0), (960.0, -40.0), (1_040.5, 40.5), (950.0, None), (2_000.0, None)]
+)
+def test_open_positions_are_worth_what_is_no_cash_if_their_prices_of_that_day_allow_it(
+    empty_record, value_usd: float, gain_usd: float | None
+) -> None:
+    assert held(empty_record, value_usd) == gain_usd
+
+
+def test_what_is_unrealised_is_not_guessed_at(empty_record) -> None:
+    assert held(empty_record, 1_000.0, daily={}) is None
+    assert held(empty_record, 1_000.0, last_session=date(2008, 9, 3)) is None
+    assert held(empty_record, 1_000.0, trips=(a_trip(5.0),)) is None
+    assert held(empty_record, 1_000.0, equity=()) is None
+    assert held(empty_record, 1_000.0, trips=(a_trip(None), a_trip(None, symbol="IBM"))) is None
 
 
 def test_exits_come_in_a_fixed_order_and_unknown_ones_last() -> None:

@@ -44,10 +44,20 @@ def test_figures_that_a_trader_asks_for_are_all_there(record) -> None:
 def test_a_return_never_stands_without_costs_drawdown_and_the_warning(record) -> None:
     lines = shown(record).splitlines()
     start = next(i for i, line in enumerate(lines) if line.strip().startswith("Return"))
-    block = "\n".join(lines[start : start + 6])
-    assert "Costs" in block
+    block = "\n".join(lines[start : start + 7])
+    assert "Entries            $37.50 worse than the prices decided on, in the return" in block
+    assert "Stops " in block and "of it by gaps" in block
     assert "Deepest drawdown" in block
     assert NO_PROMISE in block
+
+
+def test_costs_of_a_backtest_are_called_what_they_are_there(record) -> None:
+    assert "Fees and slippage  $37.50 as modelled, 0.04 % of the starting equity" in shown(replace(record, broker="backtest"))
+
+
+def test_what_open_positions_have_gained_is_shown_when_it_can_be_told(record) -> None:
+    assert "Unrealised " in shown(record)
+    assert "Unrealised" not in shown(replace(record, daily={}))
 
 
 def test_an_open_position_says_that_it_is_protected_and_a_doubtful_one_does_not(record) -> None:

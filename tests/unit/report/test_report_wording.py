@@ -1,13 +1,25 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.report.wording import dollars, gate_sentence, percent, price, printable, protection_words, unprotected_words
+from desk.report.statistics import run_statistics
+from desk.report.wording import (
+    costs_words,
+    dollars,
+    gate_sentence,
+    percent,
+    price,
+    printable,
+    protection_words,
+    stops_words,
+    unprotected_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +65,21 @@ def test_a_gate_that_is_enforced_says_what_reporting_would_have_let_through(reco
 
 def test_a_run_without_a_gate_says_nothing_of_one(empty_record) -> None:
     assert gate_sentence(empty_record) is None
+
+
+@pytest.mark.parametrize(("costs_usd", "words"), [(98.67, "$98.67 worse"), (-12.0, "$12.00 better"), (0.0, "$0.00 worse")])
+def test_what_entries_lost_or_won_after_the_decision_is_called_worse_or_better(record, costs_usd: float, words: str) -> None:
+    told = replace(record, costs_usd=costs_usd)
+    assert costs_words(told, run_statistics(told)) == ("Entries", words, "than the prices decided on")
+
+
+def test_stops_say_what_they_sold_below_their_prices(record, empty_record) -> None:
+    assert stops_words(run_statistics(empty_record)) == "none was reached"
+    exact = tuple(replace(trip, exit_price=trip.stop_price, exit_reason="stop") for trip in record.trips if not trip.is_open)
+    assert stops_words(run_statistics(replace(record, trips=exact))) == "none filled below its price"
+    assert re.fullmatch(
+        r"\$[\d,.]+ below their prices, \$[\d,.]+ of it by gaps, in the return", stops_words(run_statistics(record))
+    )
 
 
 def test_an_open_position_is_called_protected_only_when_its_exits_cover_it(record) -> None:
