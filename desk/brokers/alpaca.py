@@ -295,14 +295,15 @@ class DeskAlpaca(Alpaca):
         self._groups[spec.key] = order
         self._intake.resume(spec, since, statuses)
 
-    def catch_up(self, filled: dict[str, Filled], lost_after: timedelta) -> None:
+    def catch_up(self, filled: dict[str, Filled], lost_after: timedelta, back_to: datetime | None) -> None:
         """After a restart: bring the desk to the broker's truth, beyond the `filled` that the journal has counted.
 
-        What was decided longer than `lost_after` ago and is not there never arrived.
+        What was decided longer than `lost_after` ago and is not there never arrived. What did, although it was given up, is found
+        among the orders since `back_to` (aware).
         """
         self._intake.take_as_booked(filled)
         with protective():
-            self._resync.run(lost_after)
+            self._resync.run(lost_after, back_to)
         for spec in self._intake.live().values():
             self._track(spec)
 

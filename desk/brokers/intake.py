@@ -124,15 +124,17 @@ class Intake:
             self._take_back(facts)
             if message["data"]["event"] in CORRECTIONS and self._is_ours(str(message["data"]["order"]["id"])):
                 self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
-            return self._finds_a_stray(message["data"]["order"]) or any(self._groups.leaves_in_doubt(each) for each in events)
+            is_stray = self.stray(message["data"]["order"]) is not None
+            return is_stray or any(self._groups.leaves_in_doubt(event) for event in events)
 
-    def _finds_a_stray(self, order: Mapping[str, Any]) -> bool:
-        """Whether an order of the desk's is there that was given up as never sent; it is followed again."""
-        step = self._door.step(str(order.get("client_order_id")))
-        if not isinstance(step, Submit) or self._is_ours(str(order["id"])) or self._groups.spec(step.key) is not None:
-            return False
-        self._groups.open(step.spec, moment(order.get("submitted_at") or order.get("created_at")))
-        return True
+    def stray(self, order: Mapping[str, Any]) -> OrderSpec | None:
+        """What the journal meant by an order that was given up as never sent, and is there; it is followed again from now on."""
+        with self._lock:
+            step = self._door.step(str(order.get("client_order_id")))
+            if not isinstance(step, Submit) or self._is_ours(str(order["id"])) or self._groups.spec(step.key) is not None:
+                return None
+            self._groups.open(step.spec, moment(order.get("submitted_at") or order.get("created_at")))
+            return step.spec
 
     def looked_up(self, order: Mapping[str, Any]) -> bool:
         """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""

@@ -35,16 +35,23 @@ class Resync:
         self._door = door
         self._clock = clock
 
-    def run(self, lost_after: timedelta = LOST_AFTER) -> int:
-        """Fold in what the broker lists. Returns how many orders brought news; raises what the broker's silence raises."""
+    def run(self, lost_after: timedelta = LOST_AFTER, back_to: datetime | None = None) -> int:
+        """Fold in what the broker lists, since `back_to` (aware) at least. Returns how many orders brought news.
+
+        Raises what the broker's silence raises.
+        """
         wanted = self._intake.live()
-        if not wanted:
+        begins = [self._intake.since(key) - OVERLAP for key in wanted] + ([] if back_to is None else [back_to])
+        if not begins:
             return 0
         found: set[str] = set()
         told: set[str] = set()
         news = 0
-        for order in self._listed(min(self._intake.since(key) for key in wanted) - OVERLAP):
+        for order in self._listed(min(begins)):
             key = str(order.get("client_order_id") or "")
+            stray = self._intake.stray(order)
+            if stray is not None and self._adopt(stray, order):
+                found.add(key)
             if key in wanted and self._adopt(wanted[key], order):
                 found.add(key)
             news += self._read(order)

@@ -91,9 +91,10 @@ def with_event(book: Book, event: OrderEvent) -> Book:
 
     Raises ValueError for news that cannot follow what is known; `with_unexpected` books what counts of it.
     """
+    book = _with_late_arrival(book, event)
     trade = book.owner(event.key)
     if trade is None:
-        return _with_late_arrival(book, event)
+        return book
     role = _role(event, trade)
     if event.fill is not None:
         fresh = uncounted(book, event)
@@ -109,12 +110,11 @@ def with_event(book: Book, event: OrderEvent) -> Book:
 
 def _with_late_arrival(book: Book, event: OrderEvent) -> Book:
     """An entry that was given up as never sent, and arrived at the broker after all, is open again, and too old to be wanted."""
-    trade = book.former(event.key)
-    is_entry = trade is not None and event.key == trade.key and event.role is GroupRole.ENTRY
-    if trade is None or not is_entry or not trade.was_given_up or event.fill is not None or event.status in TERMINAL:
+    trade = book.former(event.key) if book.owner(event.key) is None else None
+    if trade is None or not trade.was_given_up or event.key != trade.key:
         return book
     closed = tuple(other for other in book.closed if other.key != trade.key)
-    return _with_trade(replace(book, closed=closed), replace(trade, entry_status=event.status, was_given_up=False))
+    return _with_trade(replace(book, closed=closed), replace(trade, entry_status=OrderStatus.SENT, was_given_up=False))
 
 
 def with_unexpected(book: Book, event: OrderEvent) -> Book:

@@ -13,6 +13,9 @@ from desk.domain.steps import Submit
 from desk.domain.trades import Trade
 from desk.runtime.desk import Desk
 
+# An order that arrives later than this after it was given up is no order of this world.
+BACK = timedelta(days=1)
+
 
 def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta = LOST_AFTER) -> None:
     """Follow every order group of the open trades, and what strategies sent past the corridor, each under its own client order
@@ -31,7 +34,8 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta =
     for order in desk.living_foreign():
         filled |= order.filled
         broker.follow(order.spec, lumibot_order(order.spec, strategy), order.since, order.statuses)
-    broker.catch_up(filled, lost_after)
+    last = desk.past.last_at
+    broker.catch_up(filled, lost_after, None if last is None else last - BACK)
     desk.drain()
     desk.cover_bare_shares()
 

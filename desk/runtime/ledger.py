@@ -98,7 +98,8 @@ class Ledger:
         self.foreign.hear(event)
         if fill is not None and fill.execution_id in self.book.seen:
             return True
-        trade_is_over = fill is not None and self.book.owner(event.key) is None and self.sent.step(event.key) is not None
+        former = self.book.former(event.key) if self.book.owner(event.key) is None else None
+        trade_is_over = fill is not None and former is not None and not former.was_given_up
         try:
             self.book = with_unexpected(self.book, event) if trade_is_over else with_event(self.book, event)
         except ValueError:

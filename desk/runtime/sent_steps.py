@@ -18,7 +18,8 @@ class SentSteps:
         self._unsent: set[str] = set()
         self._member_of: dict[str, Member] = {}
         self._heard: dict[str, dict[GroupRole, OrderStatus]] = {}
-        self._over: set[str] = set()
+        self._ended: set[str] = set()
+        self._refused: set[str] = set()
 
     def step(self, key: str) -> Step | None:
         return self._steps.get(key)
@@ -33,7 +34,7 @@ class SentSteps:
 
     def is_over(self, key: str) -> bool:
         """Whether an order group was refused, or each of its members is known to have ended: nothing of it is at the broker."""
-        return key in self._over
+        return key in self._ended or key in self._refused
 
     def unanswered(self) -> list[Step]:
         """Price changes and cancels of which nobody knows whether they were sent."""
@@ -42,7 +43,7 @@ class SentSteps:
     def goes_out(self, step: Step) -> None:
         self._steps[step.key] = step
         self._unsent.discard(step.key)
-        self._over.discard(step.key)
+        self._refused.discard(step.key)
 
     def answer(self, ack: Acknowledged) -> None:
         """An answer also tells which of the broker's orders belong to a group of the desk's."""
@@ -58,16 +59,17 @@ class SentSteps:
             self._unsent.add(refusal.key)
         step = self._steps.get(refusal.key)
         if isinstance(step, Submit):
-            self._over.add(refusal.key)
+            self._refused.add(refusal.key)
         return step
 
     def hear(self, event: OrderEvent) -> None:
         self._member_of[event.broker_id] = (event.key, event.role)
         step = self._steps.get(event.key)
-        if not isinstance(step, Submit) or event.key in self._over:
+        if not isinstance(step, Submit) or event.key in self._ended:
             return
+        self._refused.discard(event.key)  # it was given up, and is there after all
         heard = self._heard.setdefault(event.key, {})
         heard[event.role] = event.status
         if step.spec.is_over(heard):
             del self._heard[event.key]
-            self._over.add(event.key)
+            self._ended.add(event.key)

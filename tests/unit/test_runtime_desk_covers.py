@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from recording_desk import BELOW_STOP, FIVE, STOP, TARGET, S, bare, leave, market, news, recovered, refusal
+from recording_desk import BELOW_STOP, FIVE, FLAT, STOP, TARGET, S, bare, buy, leave, market, news, opened, recovered, refusal
 
 from desk.core.protect import MAX_COVERS
 from desk.domain.decisions import Mode
@@ -74,6 +74,20 @@ def test_what_was_refused_or_has_ended_is_over_and_what_goes_out_again_is_not(jo
     desk.refused(BrokerRefusal(cover2, None, None, "not reached", explained=True, unsent=True))
     assert outbox.keys.count(cover2) == 2
     assert not desk.is_over(cover2)
+
+
+def test_an_entry_that_was_given_up_and_fills_after_all_is_booked_without_a_halt(journal: MemoryJournal) -> None:
+    desk, outbox = opened(journal)
+    desk.decide(market(), FLAT, buy("AAA"))
+    (entry,) = outbox.sent
+    desk.refused(BrokerRefusal(entry.key, None, None, "never reached the broker", explained=True, unsent=True))
+    assert (dict(desk.book.open), desk.is_over(entry.key)) == ({}, True)
+    desk.order_event(news(entry, S.PARTIALLY_FILLED, 40))
+    again, _ = recovered(journal)
+    for each in (desk, again):
+        assert (each.book.shares(), each.mode, each.is_over(entry.key)) == ({"AAA": 40}, Mode.ACTIVE, False)
+    desk.order_event(news(entry, S.CANCELED))
+    assert outbox.keys[-1] == f"{entry.key}-cover1"
 
 
 def test_shares_that_the_market_has_taken_below_their_stop_are_sold_at_once(journal: MemoryJournal) -> None:
