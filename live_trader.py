@@ -9,22 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from desk.cli.broker_choice import choose_broker, config_of
-from desk.cli.errors import told_to_the_person
-from desk.cli.trade_alpaca import trade_at_alpaca
-from desk.cli.trade_exchange import trade_on_exchange
-from desk.cli.trade_options import parse
-from desk.settings.load import load_settings
+from desk.runtime.signals import end_on_signals, leave_on_signals
 
 
 def main(argv: Sequence[str]) -> int:
     """Settings, then build, then run. Returns the exit code."""
-    with told_to_the_person():
-        options = parse(argv)
-        settings = load_settings(config=options.config or config_of(options.resume))
-        trade = trade_on_exchange if choose_broker(options, settings) == "exchange" else trade_at_alpaca
-        return trade(options, settings)
+    with leave_on_signals("Stopped before the run began; nothing was traded."):
+        # Here and not at the top: loading takes seconds, in which a person may press Ctrl-C.
+        from desk.cli.trade import trade
+
+        return trade(argv)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    finally:
+        end_on_signals()

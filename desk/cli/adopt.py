@@ -19,7 +19,7 @@ from desk.domain.decisions import FixedExit
 from desk.domain.errors import UsageError
 from desk.domain.journal import SharesAdopted
 from desk.runtime.account import whole
-from desk.runtime.alpaca_run import account_number, check_account
+from desk.runtime.alpaca_run import account_number
 from desk.runtime.build import stopped_desk
 from desk.runtime.clock import SystemClock
 from desk.runtime.desk import Desk
@@ -36,8 +36,14 @@ def adopt(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="behaviour, for the stop and the target")] = None,
 ) -> None:
     """Give shares of the account to the desk. It covers them at its next start. Stop the run first."""
-    settings = load_settings(config=config)
-    folder, _ = reopen(run, None, "alpaca")
+    folder, identity = reopen(run, None, None, "desk adopt --run")
+    if identity.broker != "alpaca":
+        raise UsageError(
+            f"desk adopt --run {run}: that run trades on the built-in exchange, where nobody else buys shares; adopt is for runs "
+            "at Alpaca: give the folder of one"
+        )
+    # The run's own behaviour, unless the person names another: its stop and target are what the desk would have placed.
+    settings = load_settings(config=config or (None if identity.config is None else Path(identity.config)))
     adopted = adopt_shares(folder, endpoint_of(settings), settings, (symbol, shares), reason)
     spec = adopted.spec
     Console(highlight=False).print(
@@ -53,8 +59,12 @@ def adopt_shares(
     """Journal that `wanted`, a symbol and a number of shares (None: all there are), is the desk's. Raises UsageError."""
     if not reason.strip():
         raise UsageError('desk adopt: say why with --reason "..."; the reason stays in the journal')
-    account = folder.identity().account
-    check_account(account, account_number(endpoint))
+    account, found = folder.identity().account, account_number(endpoint)
+    if account not in (None, found):
+        raise UsageError(
+            f"desk adopt --run {folder.path}: that run trades account {account}, the keys belong to {found}; set the keys of the "
+            "run's account"
+        )
     symbol, shares = wanted
     position = _position(endpoint, symbol)
     with stopped_desk(folder, settings.journal_url, f"desk adopt {symbol}") as (desk, journal):

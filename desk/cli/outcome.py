@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from desk.cli.trade_console import TradeConsole
 from desk.cli.trade_options import TradeOptions
 from desk.domain.decisions import Mode
-from desk.domain.errors import DeskError, Halted
+from desk.domain.errors import ConfigurationError, DeskError, Halted
 from desk.report.html import write_report
 from desk.report.statistics import max_drawdown_fraction
 from desk.report.summary import print_summary
@@ -20,24 +18,60 @@ from desk.runtime.result import RunResult
 from desk.runtime.run_folder import RunFolder
 
 
-def tell(result: RunResult, options: TradeOptions, folder: RunFolder, console: Console, next_commands: Sequence[str]) -> int:
-    """Print what became of the run and return its exit code.
+def tell(result: RunResult, options: TradeOptions, folder: RunFolder, console: TradeConsole, next_commands: Sequence[str]) -> int:
+    """Print what became of the run, write its report and return its exit code.
 
-    Raises DeskError for a run that something ended early, Halted for one whose desk opens nothing any more.
+    Raises DeskError for a run that something ended early or whose report cannot be written, Halted for one whose desk opens
+    nothing any more.
     """
-    again = f"{python()} live_trader.py --resume {folder.path}"
+    again = resume_command(folder)
     if result.stopped:
         console.print(f"{open_words(result)} Go on with: {again}", style="bold", soft_wrap=True)
-    report = write_report(result.record, (options.report or folder.path) / "report.html")
+    report = (options.report or folder.path) / "report.html"
+    # The report comes last: a disk that is full by then takes nothing else away.
     print_summary(result.record, console, (again, *next_commands[1:]) if result.stopped else next_commands, report)
     if options.json:
-        sys.stdout.write(json.dumps(as_json(result)) + "\n")
-        sys.stdout.flush()
-    if result.error is not None:
-        raise result.error if isinstance(result.error, DeskError) else DeskError(_crash_words(result, folder, again))
-    if result.mode is Mode.HALTED:
-        raise Halted(halted_words(folder))
+        console.object(as_json(result))
+    problem = _problem(result, folder)
+    try:
+        write_report(result.record, report)
+    except ConfigurationError as error:
+        if problem is None:
+            raise
+        console.say(f"Error: {error}")
+    if problem is not None:
+        raise problem
+    console.check(f"go on with: {again}")
     return 0
+
+
+def tell_dry_run(result: RunResult, options: TradeOptions, console: TradeConsole, sent_before: int) -> int:
+    """Say that nothing was sent. `sent_before` orders were by the run itself, which the result counts too.
+
+    Raises DeskError when something ended the iteration early.
+    """
+    due = result.counts.orders_submitted - sent_before
+    console.say(f"Dry run: {due} orders were due and shown; none was sent.")
+    if options.json:
+        console.object(as_json(result))
+    if result.error is not None:
+        raise result.error if isinstance(result.error, DeskError) else DeskError(f"the dry run ended early: {result.error!r}")
+    console.check("start it again")
+    return 0
+
+
+def resume_command(folder: RunFolder) -> str:
+    """What a person types to go on with a run."""
+    return f"{python()} live_trader.py --resume {folder.path}"
+
+
+def _problem(result: RunResult, folder: RunFolder) -> DeskError | None:
+    """What the run ended in, None when in order."""
+    if isinstance(result.error, DeskError):
+        return result.error
+    if result.error is not None:
+        return DeskError(_crash_words(result, folder))
+    return Halted(halted_words(folder)) if result.mode is Mode.HALTED else None
 
 
 def python() -> str:
@@ -66,10 +100,10 @@ def halted_words(folder: RunFolder) -> str:
     )
 
 
-def _crash_words(result: RunResult, folder: RunFolder, again: str) -> str:
+def _crash_words(result: RunResult, folder: RunFolder) -> str:
     return (
         f"the run ended early: {type(result.error).__name__}: {result.error}. Positions keep their stops and targets at the "
-        f"broker; {folder.log} has the details. Go on with: {again}"
+        f"broker; {folder.log} has the details. Go on with: {resume_command(folder)}"
     )
 
 

@@ -5,56 +5,62 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic import SecretStr
-from rich.console import Console
 
 from desk.brokers.endpoint import Endpoint
-from desk.cli.outcome import python, tell
+from desk.cli.outcome import python, resume_command, tell, tell_dry_run
 from desk.cli.run_log import log_to
+from desk.cli.trade_console import TradeConsole
 from desk.cli.trade_options import TradeOptions
+from desk.cli.trade_settings import behaviour_lines, kept_config
+from desk.cli.trade_start import started, submits_in
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.report.console import RunConsole, print_banner
 from desk.runtime.alpaca_run import AlpacaRun, account_number, check_account
 from desk.runtime.plugins import load_strategy
 from desk.runtime.request import RunRequest
-from desk.runtime.run_folder import RunFolder, RunIdentity, create, journal_name, reopen
+from desk.runtime.result import RunResult
+from desk.runtime.run_folder import RunFolder, RunIdentity, behaviour_digest, create, journal_name, reopen
 from desk.runtime.watch import Watch, gate_words
 from desk.settings.load import Settings
 
 
 def trade_at_alpaca(options: TradeOptions, settings: Settings) -> int:
     """Run at Alpaca and say how it ended. Returns the exit code."""
-    console = Console(stderr=options.json, highlight=False)
+    console = TradeConsole(is_json=options.json)
     endpoint = endpoint_of(settings)
     number = account_number(endpoint)
     check_account(options.account, number)
-    folder = _folder(options, number, settings.journal_url)
-    log_to(folder.log)
-    request = RunRequest(
-        strategy=folder.identity().strategy,
-        settings=settings,
-        runs=options.runs,
-        dry_run=options.dry_run,
-        once=options.once or options.dry_run,
-    )
+    is_new = options.resume is None and not _account_folder(options, number).path.exists()
+    digest = behaviour_digest(settings.behaviour)
+    opened = started(lambda: _folder(options, number, settings.journal_url, digest), is_new, settings.journal_url, resume_command)
+    with opened as folder:
+        log_to(folder.log)
+        identity = folder.identity()
+        for line in behaviour_lines(identity, settings):
+            console.say(line)
+        request = RunRequest(
+            strategy=identity.strategy,
+            settings=settings,
+            runs=options.runs,
+            dry_run=options.dry_run,
+            once=options.once or options.dry_run,
+        )
+        result = _run(request, endpoint, folder, number, console)
+        if options.dry_run:
+            return tell_dry_run(result, options, console, submits_in(folder, settings.journal_url))
+        again = f"{python()} live_trader.py --strategy {request.strategy}"
+        return tell(result, options, folder, console, (again, "make backtest"))
+
+
+def _run(request: RunRequest, endpoint: Endpoint, folder: RunFolder, number: str, console: TradeConsole) -> RunResult:
     with RunConsole(console, None) as lines:
-        behaviour = settings.behaviour
-        watch = Watch(lines, None, gate_words(behaviour.confidence_threshold, request.gate_enforced))
+        watch = Watch(lines, None, gate_words(request.settings.behaviour.confidence_threshold, request.gate_enforced))
         print_banner(console, _banner(request, endpoint, number, folder))
         strategy_class = load_strategy(request.strategy)
         run = AlpacaRun(
-            request,
-            strategy_class,
-            endpoint,
-            folder,
-            lambda text: console.print(text, soft_wrap=True),
-            watch.iteration,
-            account=number,
+            request, strategy_class, endpoint, folder, console.say, watch.iteration, stop=console.stop, account=number
         )
-        result = run.run()
-    if options.dry_run:
-        console.print(f"Dry run: {result.counts.orders_submitted} orders were due and shown; none was sent.")
-        return 0
-    return tell(result, options, folder, console, (f"{python()} live_trader.py --strategy {request.strategy}", "make backtest"))
+        return run.run()
 
 
 def endpoint_of(settings: Settings) -> Endpoint:
@@ -66,7 +72,11 @@ def endpoint_of(settings: Settings) -> Endpoint:
     return Endpoint(key, secret, is_paper=credentials.is_paper)
 
 
-def _folder(options: TradeOptions, number: str, journal_url: SecretStr | None) -> RunFolder:
+def _account_folder(options: TradeOptions, number: str) -> RunFolder:
+    return RunFolder(options.runs / f"{options.strategy}-alpaca-{number}")
+
+
+def _folder(options: TradeOptions, number: str, journal_url: SecretStr | None, behaviour: str | None = None) -> RunFolder:
     """One journal for one strategy in one account: a restart goes on with it, whether or not somebody says --resume."""
     if options.resume is not None:
         folder, identity = reopen(options.resume, options.strategy, "alpaca")
@@ -76,17 +86,26 @@ def _folder(options: TradeOptions, number: str, journal_url: SecretStr | None) -
                 "set the keys of the run's account, or leave --resume out"
             )
         return folder
-    name = f"{options.strategy}-alpaca-{number}"
-    folder = RunFolder(options.runs / name)
+    folder = _account_folder(options, number)
     if folder.path.is_dir() and not folder.lock.exists():
         # A start that died before it traded: nothing can have been sent. Once it has, a missing journal is refused.
         return folder
     if folder.path.is_dir():
-        return reopen(folder.path, options.strategy, "alpaca")[0]
+        return reopen(folder.path, options.strategy, "alpaca", "run folder")[0]
     load_strategy(options.strategy or "")
-    journal = None if journal_url is None else journal_name(journal_url)
-    identity = RunIdentity(options.strategy or "", "alpaca", "alpaca", None, None, None, account=number, journal=journal)
-    return create(options.runs, name, identity)
+    identity = RunIdentity(
+        strategy=options.strategy or "",
+        broker="alpaca",
+        source="alpaca",
+        start=None,
+        sessions=None,
+        seed=None,
+        config=kept_config(options),
+        account=number,
+        journal=None if journal_url is None else journal_name(journal_url),
+        behaviour=behaviour,
+    )
+    return create(options.runs, folder.path.name, identity)
 
 
 def _banner(request: RunRequest, endpoint: Endpoint, number: str, folder: RunFolder) -> Sequence[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console
-
-from desk.cli.outcome import python, tell
+from desk.cli.outcome import python, resume_command, tell, tell_dry_run
 from desk.cli.run_log import log_to
+from desk.cli.trade_console import TradeConsole
 from desk.cli.trade_options import TradeOptions
+from desk.cli.trade_settings import behaviour_lines, kept_config
+from desk.cli.trade_start import started, submits_in
 from desk.data.bundled import load_bundled
 from desk.data.calendars import Session
 from desk.data.directory import load_directory
@@ -20,7 +21,7 @@ from desk.report.console import RunConsole, print_banner
 from desk.runtime.exchange_run import ExchangeRun
 from desk.runtime.plugins import load_strategy
 from desk.runtime.request import RunRequest
-from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
+from desk.runtime.run_folder import RunFolder, RunIdentity, behaviour_digest, create, reopen
 from desk.runtime.watch import Watch, gate_words
 from desk.settings.load import Settings
 
@@ -33,28 +34,42 @@ DEFAULT_SEED = 1
 
 def trade_on_exchange(options: TradeOptions, settings: Settings) -> int:
     """Run on the built-in exchange and report. Returns the exit code."""
-    console = Console(stderr=options.json, highlight=False)
-    request, folder = _prepared(options, settings)
-    source = load_directory(request.data) if request.data else load_bundled()
+    console = TradeConsole(is_json=options.json)
+    identity = _identity(options, settings)
+    request = _request(identity, options, settings)
     strategy_class = load_strategy(request.strategy)
-    run = ExchangeRun(request, strategy_class, source, folder)
-    sessions = run.sessions()
-    log_to(folder.log)
-    behaviour = settings.behaviour
-    with RunConsole(console, expected_iterations(behaviour.sleeptime, sessions)) as lines:
-        words = gate_words(behaviour.confidence_threshold, request.gate_enforced)
-        watch = Watch(lines, [session.day for session in sessions], words)
-        run = dataclasses.replace(
-            run,
-            on_address=lambda url: print_banner(console, _banner(url, request, source, len(sessions), folder)),
-            show=lambda text: console.print(text, soft_wrap=True),
-            on_iteration=watch.iteration,
-        )
-        result = run.run()
-    if options.dry_run:
-        console.print(f"Dry run: {result.counts.orders_submitted} orders were due and shown; none was sent.")
-        return 0
-    return tell(result, options, folder, console, _next_commands(result.record.strategy))
+    source = load_directory(request.data) if request.data else load_bundled()
+    run = ExchangeRun(request, strategy_class, source, RunFolder(options.runs), stop=console.stop)
+    # Both look at the data: what cannot be played is refused before there is a folder.
+    sessions, _ = run.sessions(), run.universe()
+    with started(lambda: _folder(options, identity), options.resume is None, None, resume_command) as folder:
+        log_to(folder.log)
+        for line in (*_dates_lines(request, source, sessions), *behaviour_lines(folder.identity(), settings)):
+            console.say(line)
+        with RunConsole(console, expected_iterations(settings.behaviour.sleeptime, sessions)) as lines:
+            words = gate_words(settings.behaviour.confidence_threshold, request.gate_enforced)
+            watch = Watch(lines, [session.day for session in sessions], words)
+            run = dataclasses.replace(
+                run,
+                folder=folder,
+                on_address=lambda url: print_banner(console, _banner(url, request, source, len(sessions), folder)),
+                show=console.say,
+                on_iteration=watch.iteration,
+            )
+            result = run.run()
+        if options.dry_run:
+            return tell_dry_run(result, options, console, submits_in(folder, None))
+        return tell(result, options, folder, console, _next_commands(result.record.strategy))
+
+
+def _dates_lines(request: RunRequest, source: Source, sessions: Sequence[Session]) -> Iterator[str]:
+    """What the person asked for and the data does not have."""
+    first, start = source.sessions()[0], request.start
+    if start is not None and start < first:
+        yield f"--start {start}: the data begins on {first}; the run begins there."
+    if request.sessions is not None and request.sessions > len(sessions):
+        since = f" from {sessions[0].day} on" if start is not None else ""
+        yield f"--sessions {request.sessions}: the data has {len(sessions)}{since}; {len(sessions)} are played."
 
 
 def _next_commands(strategy: str) -> Sequence[str]:
@@ -74,16 +89,10 @@ def expected_iterations(sleeptime: str, sessions: Sequence[Session]) -> int:
     return sum(max(1, int((session.closes_at - session.opens_at).total_seconds()) // seconds) for session in sessions)
 
 
-def _prepared(options: TradeOptions, settings: Settings) -> tuple[RunRequest, RunFolder]:
+def _identity(options: TradeOptions, settings: Settings) -> RunIdentity:
+    """The identity of the run that is resumed, or of the new one."""
     if options.resume is not None:
-        folder, identity = reopen(options.resume, options.strategy, options.broker)
-        return _request(identity, options, settings), folder
-    identity = _identity(options)
-    load_strategy(identity.strategy)
-    return _request(identity, options, settings), create(options.runs, f"{identity.strategy}-{identity.broker}", identity)
-
-
-def _identity(options: TradeOptions) -> RunIdentity:
+        return reopen(options.resume, options.strategy, options.broker)[1]
     start = options.start or (None if options.data else DEFAULT_START)
     return RunIdentity(
         strategy=options.strategy or "",
@@ -92,8 +101,16 @@ def _identity(options: TradeOptions) -> RunIdentity:
         start=None if start is None else start.isoformat(),
         sessions=1 if options.once or options.dry_run else options.sessions or DEFAULT_SESSIONS,
         seed=DEFAULT_SEED if options.seed is None else options.seed,
-        config=None if options.config is None else str(options.config.resolve()),
+        config=kept_config(options),
+        behaviour=behaviour_digest(settings.behaviour),
+        dry_run=options.dry_run,
     )
+
+
+def _folder(options: TradeOptions, identity: RunIdentity) -> RunFolder:
+    if options.resume is not None:
+        return RunFolder(options.resume)
+    return create(options.runs, f"{identity.strategy}-{identity.broker}", identity)
 
 
 def _request(identity: RunIdentity, options: TradeOptions, settings: Settings) -> RunRequest:

@@ -17,6 +17,8 @@ EPILOG = """examples:
 
 exit codes: 0 done, 1 error, 2 usage, 3 broker unreachable, 4 configuration, 5 refused, 6 halted, 7 reconciliation break"""
 
+LAST_PORT = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class TradeOptions:
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print the result as one JSON object, last on stdout")
     add("--report", type=Path, metavar="DIR", help="folder for report.html (default: the run's folder)")
     add("--runs", type=Path, metavar="DIR", default=Path("runs"), help="where run folders are made (default runs)")
-    add("--port", type=_whole, metavar="N", default=0, help="port of the exchange (default: a free one)")
+    add("--port", type=_port, metavar="N", default=0, help="port of the exchange (default: a free one)")
     return parser
 
 
@@ -102,6 +104,8 @@ def check_alpaca(options: TradeOptions) -> None:
         ("--start", options.start),
         ("--seed", options.seed),
         ("--data", options.data),
+        ("--speed", options.speed),
+        ("--port", options.port or None),
     ):
         if given is not None:
             raise UsageError(
@@ -123,6 +127,13 @@ def _whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if not 0 <= number < 2**31:
         raise argparse.ArgumentTypeError(f"{text} is out of range")
+    return number
+
+
+def _port(text: str) -> int:
+    number = _whole(text)
+    if number > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: give one from 1 to {LAST_PORT}, or leave it out for a free one")
     return number
 
 

@@ -25,13 +25,15 @@ from desk.core.ports import Clock, Gateway, Journal
 from desk.core.review import Limits
 from desk.data import calendars
 from desk.domain.decisions import Target
-from desk.domain.errors import BrokerUnreachable, DeskError, Refused, UsageError
+from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak, Refused
 from desk.domain.market import Market
 from desk.domain.trades import Account
 from desk.journal.holder import Holder
 from desk.journal.lease import Held
 from desk.journal.memory import MemoryJournal
+from desk.journal.reader import JournalReader
 from desk.journal.sql import SqlJournal, open_journal
+from desk.journal.verify import verify
 from desk.runtime.account import LumibotAccountFeed
 from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.corridor import Corridor, Iteration
@@ -72,15 +74,17 @@ def plain(behaviour: Behaviour) -> Mapping[str, Any]:
 def stopped_desk(folder: RunFolder, secret_url: SecretStr | None, purpose: str) -> Iterator[tuple[Desk, SqlJournal]]:
     """The desk of a run that nobody trades now, for a person's `purpose`, its book recovered; nobody starts it meanwhile.
 
-    Raises UsageError when a process trades it.
+    Raises Refused when a process trades it, ReconciliationBreak when its journal is not sound.
     """
-    with folder.locked(), closing(open_journal(folder.journal_with(secret_url), fresh_nonce())) as journal:
+    where = folder.journal_with(secret_url)
+    with folder.locked(), closing(open_journal(where, fresh_nonce())) as journal:
         account = folder.identity().account
         if account is not None:
             try:
                 take_lease(journal, Tenancy(account, SHORT_LEASE_SECONDS, lambda text: None, Event(), waits=False))
             except Refused as error:
-                raise UsageError(f"{purpose}: {error}") from None
+                raise Refused(f"{purpose}: {error}") from None
+        prove(where)
         desk = Desk(journal, SystemClock(), Limits(1.0))
         desk.recover()
         yield desk, journal
@@ -115,13 +119,15 @@ def open_desk(request: RunRequest, journal_at: Path | str, clock: Clock, tenancy
     """A desk in a thread of its own over the journal at `journal_at`, with its book recovered, under a lease if there is one.
 
     A dry run works on a copy in memory: what it does not send must not stand in the journal as if it might have been.
-    Raises Refused when another process has the account and nobody is to wait.
+    Raises Refused when another process has the account and nobody is to wait, ReconciliationBreak when the journal is not
+    sound: a book that is rebuilt from it would not be the account's.
     """
     stored = open_journal(journal_at, fresh_nonce())
     journal: Journal = stored
     try:
         if tenancy is not None:
             take_lease(stored, tenancy)
+        prove(journal_at)
         if request.dry_run:
             journal = _copied(stored)
         desk = PunctualDesk(journal, clock, limits_of(request.settings.behaviour, request.gate_enforced))
@@ -131,6 +137,21 @@ def open_desk(request: RunRequest, journal_at: Path | str, clock: Clock, tenancy
         stored.close()
         raise
     return desk, journal
+
+
+def prove(journal_at: Path | str) -> None:
+    """Raises ReconciliationBreak, naming the first bad row, for a journal that `desk journal verify` rejects.
+
+    Call it as the one that may write the journal: nobody changes it then between this proof and the reading.
+    """
+    with closing(JournalReader(journal_at)) as reader:
+        verdict = verify(reader)
+    if verdict.problem is not None:
+        raise ReconciliationBreak(
+            f"journal {reader}: {verdict.problem}. {verdict.rows} rows before it are sound. Nothing was traded; exits that rest "
+            "at the broker stay in force. Restore a sound copy of the journal; without one, look at the broker's own list of "
+            "positions and orders, close what nobody shall look after, move the run's folder away and start anew"
+        )
 
 
 # A command that a person waits for is long done by then.

@@ -7,18 +7,24 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from desk.domain.errors import ConfigurationError, UsageError
+from desk.domain.errors import ConfigurationError, Refused, UsageError
 from desk.journal.place import place_of
+from desk.settings.behaviour import Behaviour
 from desk.settings.variables import JOURNAL_URL_NAME
 
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """What makes a run the same run when it is resumed. `journal` is a database's URL without its password, None for a file."""
+    """What makes a run the same run when it is resumed. `journal` is a database's URL without its password, None for a file.
+
+    `config` None is the default behaviour file; `behaviour` is the digest of the settings that the run began with, None in
+    files of earlier versions. A `dry_run` has nothing that a run could go on with.
+    """
 
     strategy: str
     broker: str
@@ -29,6 +35,13 @@ class RunIdentity:
     config: str | None = None
     account: str | None = None
     journal: str | None = None
+    behaviour: str | None = None
+    dry_run: bool = False
+
+
+def behaviour_digest(behaviour: Behaviour) -> str:
+    """SHA-256, in hexadecimal, of the effective settings: comments in their file, and its place, change nothing."""
+    return sha256(json.dumps(behaviour.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +108,14 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process; the lock goes with the process, however it ends.
 
-        Raises UsageError when another process trades this run: two would send the same orders twice.
+        Raises Refused when another process trades this run: two would send the same orders twice.
         """
         with self.lock.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UsageError(
-                    f"{self.path}: another process trades this run; stop that one first (Ctrl-C), then resume"
+                raise Refused(
+                    f"{self.path}: another process trades this run; stop that one first (Ctrl-C), then try again"
                 ) from None
             yield
 
@@ -143,18 +156,21 @@ def _free(runs: Path, name: str) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def reopen(path: Path, strategy: str | None, broker: str | None) -> tuple[RunFolder, RunIdentity]:
-    """The folder of an earlier run. Raises UsageError when it is none, or belongs to another strategy or broker."""
+def reopen(path: Path, strategy: str | None, broker: str | None, said: str = "--resume") -> tuple[RunFolder, RunIdentity]:
+    """The folder of an earlier run; `said` is what the person typed before its path, for messages.
+
+    Raises UsageError when it is none, or belongs to another strategy or broker.
+    """
     folder = RunFolder(path)
     if not folder.identity_file.is_file():
-        raise UsageError(f"--resume {path}: there is no run in this folder (run.json is missing); give a folder under runs/")
+        raise UsageError(f"{said} {path}: there is no run in this folder (run.json is missing); give a folder under runs/")
     identity = folder.identity()
     if isinstance(folder.journal, Path) and not folder.journal.is_file():
         raise UsageError(
-            f"--resume {path}: its journal.db is gone, and without it nobody knows what was sent; "
+            f"{said} {path}: its journal.db is gone, and without it nobody knows what was sent; "
             "restore it, or move the folder away and start anew"
         )
     for name, asked, was in (("--strategy", strategy, identity.strategy), ("--broker", broker, identity.broker)):
         if asked is not None and asked != was:
-            raise UsageError(f"--resume {path}: this run trades {was}, not {asked}; leave {name} out or give {was}")
+            raise UsageError(f"{said} {path}: this run trades {was}, not {asked}; leave {name} out or give {was}")
     return folder, identity

@@ -64,13 +64,20 @@ def _agreed(names: tuple[str, ...], variables: Variables) -> str | None:
     return present[0] if present else None
 
 
+LONGEST_SHOWN = 10
+
+
 def _is_paper(variables: Variables) -> bool:
     text = variables.get(IS_PAPER_NAME)
     if text is None or text.lower() == "true":
         return True
     if text.lower() == "false":
         return False
-    raise ConfigurationError(f"{variables.told(IS_PAPER_NAME)} is neither true nor false: write {IS_PAPER_NAME}=true for paper")
+    # A longer text may be a key that was pasted into the wrong line.
+    shown = f" ({text})" if len(text) <= LONGEST_SHOWN else ""
+    raise ConfigurationError(
+        f"{variables.told(IS_PAPER_NAME)} is neither true nor false{shown}: write {IS_PAPER_NAME}=true for paper"
+    )
 
 
 def _half(present: str | None, missing: str, variables: Variables) -> ConfigurationError:

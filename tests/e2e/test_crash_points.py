@@ -94,5 +94,5 @@ def test_two_processes_do_not_trade_one_run(tmp_path: Path) -> None:
     with (folder / "run.lock").open("a+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         second = trade(tmp_path, "never", 0, "--resume", str(folder))
-    assert second.returncode == 2
+    assert second.returncode == 5
     assert "another process trades this run" in second.stderr

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from desk.cli.journal import place
 from desk.cli.main import app
-from desk.domain.errors import ConfigurationError, Refused, UsageError
+from desk.domain.errors import ConfigurationError, Refused
 from desk.domain.journal import ModeChanged, RunStopped
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
@@ -163,7 +163,9 @@ def test_with_once_the_second_process_is_refused_and_so_is_a_change_of_mode(exch
             live_run(exchange.url, keys, folder.path, "Buyer", once=True).run()
         assert refused.value.exit_code == 5
         changed = CliRunner().invoke(app, ["mode", str(folder.path), "halted", "--reason", "test"])
-        assert isinstance(changed.exception, UsageError)
+        assert isinstance(changed.exception, Refused)
+        shown = CliRunner().invoke(app, ["mode", str(folder.path)])
+        assert (shown.exit_code, shown.stdout) == (0, "Now: active\n")
 
 
 def test_a_desk_that_lost_its_lease_ends_without_another_row(exchange: ExchangeProcess, folder: RunFolder) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,36 @@ def test_a_finished_run_can_be_resumed_and_changes_nothing(tmp_path: Path) -> No
     assert again.returncode == 0, again.stderr
     before, after = last_json(first), last_json(again.stdout)
     assert {**before, "wall_seconds": 0} == {**after, "wall_seconds": 0}
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_program_loads_ends_it_without_a_traceback(tmp_path: Path, number: signal.Signals) -> None:
+    # The interpreter itself tells of each module that it has loaded.
+    command = [sys.executable, "-X", "importtime", *TRADE[1:], "--strategy", "combined", "--broker", "exchange"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as child:
+        assert child.stderr is not None
+        while not child.stderr.readline().rstrip().endswith(" numpy.version"):
+            assert child.poll() is None
+        child.send_signal(number)
+        _, told = child.communicate(timeout=60)
+    assert child.returncode == 0, told
+    assert "Stopped before the run began; nothing was traded.\n" in told and "Traceback" not in told
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_exchange_starts_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    runs = tmp_path / "runs"
+    child = started(runs)
+    until((runs / "combined-exchange" / "exchange.log").exists)
+    child.send_signal(number)
+    stdout, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stdout, stderr) == (0, "", "Stopped before the run began; nothing was traded.\n")
+    assert list(runs.iterdir()) == []

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from desk.domain.errors import ConfigurationError, UsageError
+from desk.domain.errors import ConfigurationError, Refused, UsageError
 from desk.journal.sql import SqlJournal
-from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
+from desk.runtime.run_folder import RunFolder, RunIdentity, behaviour_digest, create, reopen
+from desk.settings.behaviour import Behaviour
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = RunIdentity("combined", "exchange", "bundled", "2008-09-02", 60, 7, "config/showcase.yaml")
@@ -72,6 +73,15 @@ def test_resuming_something_that_is_no_run_says_so(tmp_path: Path, name: str) ->
         reopen(tmp_path / name, None, None)
 
 
+def test_a_message_says_what_the_person_typed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"^desk mode {tmp_path}: there is no run in this folder"):
+        reopen(tmp_path, None, None, "desk mode")
+    folder = started(tmp_path)
+    folder.journal.unlink()
+    with pytest.raises(UsageError, match=f"^desk adopt --run {folder.path}: its journal.db is gone"):
+        reopen(folder.path, None, None, "desk adopt --run")
+
+
 @pytest.mark.parametrize(
     ("strategy", "broker", "fix"),
     [
@@ -97,10 +107,19 @@ def test_a_broken_identity_is_told_and_not_guessed(tmp_path: Path, text: str) ->
 def test_runs_from_before_a_field_was_added_can_be_resumed(tmp_path: Path) -> None:
     folder = started(tmp_path)
     known = json.loads(folder.identity_file.read_text())
-    del known["config"], known["account"]
+    for name in ("config", "account", "journal", "behaviour", "dry_run"):
+        del known[name]
     folder.identity_file.write_text(json.dumps(known))
     identity = reopen(folder.path, None, None)[1]
-    assert (identity.config, identity.account) == (None, None)
+    assert (identity.config, identity.account, identity.journal, identity.behaviour) == (None, None, None, None)
+    assert identity.dry_run is False
+
+
+def test_the_digest_of_the_behaviour_changes_with_any_setting_and_with_nothing_else() -> None:
+    digest = behaviour_digest(Behaviour())
+    assert digest == behaviour_digest(Behaviour.model_validate({"sleeptime": Behaviour().sleeptime}))
+    others = [{"sleeptime": "30M"}, {"stop_loss_fraction": 0.07}, {"universe": {"alpaca": ["AAPL"]}}]
+    assert len({digest, *(behaviour_digest(Behaviour.model_validate(other)) for other in others)}) == 4
 
 
 def test_a_run_without_its_journal_is_not_resumed(tmp_path: Path) -> None:
@@ -139,8 +158,9 @@ def another_process(folder: RunFolder) -> Iterator[subprocess.Popen[str]]:
 def test_a_run_that_another_process_trades_is_refused_until_that_one_ends(tmp_path: Path) -> None:
     folder = started(tmp_path)
     with another_process(folder) as holder:
-        with pytest.raises(UsageError, match=r"another process trades this run; stop that one first"), folder.locked():
+        with pytest.raises(Refused, match=r"another process trades this run; stop that one first") as refused, folder.locked():
             pass
+        assert refused.value.exit_code == 5
         holder.kill()
         holder.wait()
         with folder.locked():
@@ -149,7 +169,7 @@ def test_a_run_that_another_process_trades_is_refused_until_that_one_ends(tmp_pa
 
 def test_a_folder_can_be_locked_again_once_it_is_let_go(tmp_path: Path) -> None:
     folder = started(tmp_path)
-    with folder.locked(), pytest.raises(UsageError), folder.locked():
+    with folder.locked(), pytest.raises(Refused), folder.locked():
         pass
     with folder.locked():
         pass

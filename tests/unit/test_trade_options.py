@@ -98,6 +98,7 @@ def test_full_speed_is_a_word() -> None:
         (["--speed", "0"], "neither a number above zero nor max"),
         (["--speed", "nan"], "neither a number above zero nor max"),
         (["--speed", "fast"], "neither a number above zero nor max"),
+        (["--port", "99999"], "99999 is no port: give one from 1 to 65535"),
         (["--strat", "combined"], "unrecognized arguments"),
         (["--colour"], "unrecognized arguments"),
     ],
@@ -133,13 +134,23 @@ def test_an_account_without_live_is_refused() -> None:
     assert "--account 123456789" in told and "leave it out" in told
 
 
-@pytest.mark.parametrize("option", [["--sessions", "5"], ["--start", "2008-09-02"], ["--seed", "0"], ["--data", "bars"]])
+EXCHANGE_ONLY = [
+    ["--sessions", "5"],
+    ["--start", "2008-09-02"],
+    ["--seed", "0"],
+    ["--data", "bars"],
+    ["--speed", "60"],
+    ["--port", "8080"],
+]
+
+
+@pytest.mark.parametrize("option", EXCHANGE_ONLY)
 def test_what_only_the_exchange_knows_is_refused_at_alpaca(option: list[str]) -> None:
     told = refusal(*COMBINED, "--broker", "alpaca", *option)
     assert told.startswith(option[0]) and "leave it out" in told
 
 
-@pytest.mark.parametrize("option", [["--sessions", "5"], ["--start", "2008-09-02"], ["--seed", "3"], ["--data", "bars"]])
+@pytest.mark.parametrize("option", EXCHANGE_ONLY)
 def test_what_only_the_exchange_knows_is_refused_when_the_keys_lead_to_alpaca(option: list[str]) -> None:
     with pytest.raises(UsageError, match=f"^{option[0]} is for the built-in exchange.*or add --broker exchange"):
         choose_broker(parse([*COMBINED, *option]), settings("paper"))
