@@ -36,7 +36,8 @@ from desk.runtime.account import broker_account
 from desk.runtime.adoption import adopt
 from desk.runtime.build import market_hours
 from desk.runtime.clock import SystemClock, stopwatch
-from desk.runtime.desk import Decided, Desk
+from desk.runtime.decided import Decided
+from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 

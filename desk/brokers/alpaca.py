@@ -139,8 +139,7 @@ class DeskAlpaca(Alpaca):
     # ---- out ---------------------------------------------------------------------------------------------------------
 
     def _start_orders_thread(self) -> None:
-        # Lumibot has just made a queue of its own, and nobody else knows it yet. In lockstep with an exchange it stays: time
-        # stands still there until all is sent, and in which order it is sent decides what the exchange does.
+        # Lumibot has just made its own queue. In lockstep it stays: the order of sending decides what the exchange does.
         if not self._in_lockstep:
             self._orders_queue = OrderQueue(self._is_urgent)
         super()._start_orders_thread()
@@ -268,10 +267,12 @@ class DeskAlpaca(Alpaca):
         """Let Lumibot track each member of a group that the broker has as an order of its own."""
         # The ids first: whoever passes news on holds the intake's lock and takes Lumibot's, never the other way round.
         ids = {role: self._intake.current((spec.key, role)) for role in GroupRole}
+        if (group := self._groups.get(spec.key)) is None:
+            return  # given up by an earlier process, and there after all: Lumibot never knew it
         with self._lock:
             tracked = {known.identifier for known in self.get_all_orders()}
             for role, broker_id in ids.items():
-                order = member_order(self._groups[spec.key], role)
+                order = member_order(group, role)
                 if broker_id is None or order is None:
                     continue
                 order.set_identifier(broker_id)
@@ -298,8 +299,7 @@ class DeskAlpaca(Alpaca):
     def catch_up(self, filled: dict[str, Filled], lost_after: timedelta, back_to: datetime | None) -> None:
         """After a restart: bring the desk to the broker's truth, beyond the `filled` that the journal has counted.
 
-        What was decided longer than `lost_after` ago and is not there never arrived. What did, although it was given up, is found
-        among the orders since `back_to` (aware).
+        What was decided longer than `lost_after` ago and is not there never arrived; if it did, it is found back to `back_to`.
         """
         self._intake.take_as_booked(filled)
         with protective():

@@ -103,7 +103,13 @@ def nested(order: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     listed = [order, *(order.get("legs") or ())]
     ids = {each["id"] for each in listed}
     yield from listed
-    yield from (_predecessor(each) for each in listed if each.get("replaces") and each["replaces"] not in ids)
+    for each in listed:
+        if each.get("replaces") and each["replaces"] not in ids and each.get("status") not in MAY_BE_TAKEN_BACK:
+            yield _predecessor(each)
+
+
+# In these an order that took another one's place may not have it for good: that one may be in force still, or again.
+MAY_BE_TAKEN_BACK = frozenset({"pending_new", "accepted", "pending_replace", "rejected"})
 
 
 def _predecessor(order: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ from desk.core.groups import Fact, Member, OrderGroups
 from desk.core.ports import Door
 from desk.domain.journal import Acknowledged, BrokerRefusal, Heard
 from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
-from desk.domain.steps import Submit
 from desk.domain.trades import Filled
 
 STREAM, REST = "stream", "rest"
@@ -111,6 +110,7 @@ class Intake:
             if member is not None:
                 self._changes[str(order["id"])] = change
                 self._pass_on(None, self._groups.bind({member: str(order["id"])}))
+                self._take_back([str(order["id"])])  # its end may have overtaken this answer
 
     def message(self, message: Mapping[str, Any]) -> bool:
         """A raw message of the trade-update stream. Raises KeyError or ValueError for one that cannot be read.
@@ -121,7 +121,7 @@ class Intake:
             facts = facts_of_message(message, self._is_ours)
             events = self._folded(facts)
             self._pass_on(Heard(STREAM, _json(message)), events)
-            self._take_back(facts)
+            self._take_back([fact.broker_id for fact in facts])
             if message["data"]["event"] in CORRECTIONS and self._is_ours(str(message["data"]["order"]["id"])):
                 self._door.trouble(f"the broker took back or corrected a trade of {message['data']['order'].get('symbol')}")
             is_stray = self.stray(message["data"]["order"]) is not None
@@ -130,11 +130,11 @@ class Intake:
     def stray(self, order: Mapping[str, Any]) -> OrderSpec | None:
         """What the journal meant by an order that was given up as never sent, and is there; it is followed again from now on."""
         with self._lock:
-            step = self._door.step(str(order.get("client_order_id")))
-            if not isinstance(step, Submit) or self._is_ours(str(order["id"])) or self._groups.spec(step.key) is not None:
+            spec = self._door.given_up(str(order.get("client_order_id")))
+            if spec is None or self._is_ours(str(order["id"])) or self._groups.spec(spec.key) is not None:
                 return None
-            self._groups.open(step.spec, moment(order.get("submitted_at") or order.get("created_at")))
-            return step.spec
+            self._groups.open(spec, moment(order.get("submitted_at") or order.get("created_at")))
+            return spec
 
     def looked_up(self, order: Mapping[str, Any]) -> bool:
         """An order of an answer, its legs nested. Returns whether it brought news; what is known already is not journaled."""
@@ -145,20 +145,20 @@ class Intake:
             events = self._folded([*known, *(fact for fact in unknown if self._belongs(fact, order))])
             if events:
                 self._pass_on(Heard(REST, _json(order)), events)
-            self._take_back(facts)
+            self._take_back([fact.broker_id for fact in facts])
             return bool(events)
 
     def _is_ours(self, broker_id: str) -> bool:
         return self._groups.member(broker_id) is not None
 
-    def _take_back(self, facts: Iterable[Fact]) -> None:
+    def _take_back(self, broker_ids: Iterable[str]) -> None:
         """Tell of price changes that a broker answered with yes and rejected afterwards: the order before is in force again."""
-        for fact in facts:
-            change = self._changes.get(fact.broker_id)
-            if change is not None and fact.status in TERMINAL:
-                del self._changes[fact.broker_id]
-                if fact.status is OrderStatus.REJECTED and self._groups.was_taken_back(fact.broker_id):
-                    why = f"the broker took the change and rejected it afterwards: {fact.text}"
+        for broker_id in broker_ids:
+            change, state = self._changes.get(broker_id), self._groups.state(broker_id)
+            if change is not None and state is not None and state.status in TERMINAL:
+                del self._changes[broker_id]
+                if state.status is OrderStatus.REJECTED and self._groups.was_taken_back(broker_id):
+                    why = "the broker took the change and rejected it afterwards"
                     self._door.refused(BrokerRefusal(change, None, None, why, explained=True))
 
     def _belongs(self, fact: Fact, order: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ def with_step(book: Book, step: Step, at: datetime) -> Book:
     if trade is None:
         return book
     if isinstance(step, Cancel):
-        return _with_trade(book, replace(trade, cancel_asked_at=trade.cancel_asked_at or at))
+        return _with_trade(book, replace(trade, cancel_asked_at=trade.cancel_asked_at or at, cancel_requested=True))
     moved = replace(trade, target_price=step.limit_price, target_before=trade.target_price, exit_requested=step.reason)
     return _with_trade(book, moved)
 
@@ -64,7 +64,7 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
         gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
         return _with_trade(book, replace(gone, stop_passed=trade.stop_passed or STOP_PASSED in message))
     if isinstance(step, Cancel):
-        return _with_trade(book, replace(trade, cancel_asked_at=None))
+        return _with_trade(book, replace(trade, cancel_requested=False))
     return _with_trade(book, _unmoved(trade))
 
 
@@ -179,7 +179,7 @@ def _with_status(trade: Trade, role: GroupRole, news: OrderStatus) -> Trade:
     status = next_status(trade.entry_status, news)
     trade = replace(trade, entry_status=status)
     if status is OrderStatus.FILLED:
-        return replace(_with_exits(trade, OrderStatus.HELD), cancel_asked_at=None)
+        return replace(_with_exits(trade, OrderStatus.HELD), cancel_asked_at=None, cancel_requested=False)
     return _with_exits(trade, OrderStatus.CANCELED) if status in TERMINAL else trade
 
 

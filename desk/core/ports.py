@@ -61,6 +61,10 @@ class Door(Protocol):
         """The journaled step behind a client order id; None means that nothing may be sent under it."""
         ...
 
+    def given_up(self, key: str) -> OrderSpec | None:
+        """What was meant by an order that counts as never sent; None for every other."""
+        ...
+
     def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
         """Journal an order that did not come through the corridor; returns what was written, with the key to send it under.
 

@@ -53,6 +53,7 @@ class Trade:
     exit_requested: str | None = None
     target_before: Decimal | None = None
     cancel_asked_at: datetime | None = None
+    cancel_requested: bool = False
     stop_passed: bool = False
     was_given_up: bool = False
     is_being_sold: bool = False
@@ -61,10 +62,6 @@ class Trade:
     @property
     def key(self) -> str:
         return self.spec.key
-
-    @property
-    def cancel_requested(self) -> bool:
-        return self.cancel_asked_at is not None
 
     @property
     def exits_key(self) -> str:

@@ -55,14 +55,16 @@ Raw = Mapping[str, Any]
 MemberOf = Callable[[str, str], Member | None]
 
 
-def broker_view(api: Any, after: datetime, member_of: MemberOf) -> BrokerView:
-    """Positions, open orders, and orders that filled after a moment (aware); three requests, and one for each unknown order.
+def broker_view(api: Any, after: datetime, member_of: MemberOf, names: dict[str, str]) -> BrokerView:
+    """Positions, open orders, and orders that filled after a moment (aware); four requests, and more for orders of long before.
 
     `member_of(broker_id, client_order_id)` names the desk's group and the role that an order has, None for somebody else's.
+    `names` are client order ids by the broker's, which never change; what is asked for is added.
     """
     fills = {str(raw["order_id"]): raw for raw in _fills(api, after)}  # the last one of an order has its whole
+    _learn_names(api, after, {each for each in fills if member_of(each, "") is None}, names)
     shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
-    return BrokerView(shares, _open_orders(api, member_of), [_filled_order(api, raw, member_of) for raw in fills.values()])
+    return BrokerView(shares, _open_orders(api, member_of), [_filled_order(raw, member_of, names) for raw in fills.values()])
 
 
 def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
@@ -90,9 +92,18 @@ def _fills(api: Any, after: datetime) -> Iterator[Raw]:
         token = {"page_token": str(page[-1]["id"])}
 
 
-def _filled_order(api: Any, raw: Raw, member_of: MemberOf) -> FilledOrder:
+def _learn_names(api: Any, after: datetime, wanted: set[str], names: dict[str, str]) -> None:
+    """Client order ids of orders that filled, most of them by one listing: one request each would use the minute's budget up."""
+    if wanted - names.keys():
+        filters = {"status": "all", "limit": PAGE_OF_ORDERS, "direction": "desc", "after": after.isoformat(), "nested": "false"}
+        names |= {str(raw["id"]): _client_id(raw) for raw in api.get("/orders", filters)}
+    for order_id in sorted(wanted - names.keys()):
+        names[order_id] = _client_id(api.get(f"/orders/{order_id}"))
+
+
+def _filled_order(raw: Raw, member_of: MemberOf, names: Mapping[str, str]) -> FilledOrder:
     order_id = str(raw["order_id"])
-    member = member_of(order_id, "") or member_of(order_id, _client_id(api.get(f"/orders/{order_id}")))
+    member = member_of(order_id, "") or member_of(order_id, names.get(order_id, ""))
     sign = 1 if raw["side"] == "buy" else -1
     shares = sign * whole(float(raw["cum_qty"]))
     return FilledOrder(order_id, str(raw["symbol"]), shares, None if member is None else member_name(*member))
@@ -104,10 +115,10 @@ def _client_id(raw: Raw) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Pauses between the looks at a difference, in seconds of real time, and how to wait."""
+    """Pauses between the looks at a difference, in seconds of real time, and how to wait, which tells whether to stop."""
 
     seconds: Sequence[float]
-    wait: Callable[[float], object]
+    wait: Callable[[float], bool]
 
 
 class Reconciler:
@@ -127,24 +138,28 @@ class Reconciler:
         self._show = show
         self._patience = patience
         self._believed: set[tuple[str, BreakKind]] = set()
+        self._names: dict[str, str] = {}
         self._told: set[str] = set()
         self._stale: set[str] = set()
 
     def view(self) -> BrokerView:
-        return broker_view(self._broker.api, self._after, self._desk.member_of)
+        return broker_view(self._broker.api, self._after, self._desk.member_of, self._names)
 
     def look(self, now: datetime) -> tuple[Break, ...]:
         """Compare at `now`. What may be mended by asking is, and what is new is looked at again and again before it is believed:
         the broker's positions, orders and executions lag behind each other. Returns what is left."""
         found = self._compared()
+        seen = _serious(found)
         for seconds in self._patience.seconds:
             if not _serious(found) - self._believed:
                 break
             self._mend()
-            self._patience.wait(seconds)
-            found = self._compared()
-        self._believed = _serious(found)
-        self._desk.believe(found)
+            if self._patience.wait(seconds):
+                return found  # stopped: what may pass is not believed
+            seen, found = _serious(found), self._compared()
+        lasting = [each for each in found if (each.symbol, each.kind) in seen]
+        self._believed = _serious(lasting)
+        self._desk.believe(lasting)
         # Lumibot reads a fill a moment after the desk: only a view that is still old at the next look is worth a word.
         before, self._stale = self._stale, {each.symbol for each in found if _lags(each)}
         self._tell([each for each in found if each.repair is not Repair.LEAVE and (each.symbol in before or not _lags(each))])

@@ -37,7 +37,8 @@ from desk.journal.verify import verify
 from desk.runtime.account import LumibotAccountFeed
 from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.corridor import Corridor, Iteration
-from desk.runtime.desk import Decided, Desk
+from desk.runtime.decided import Decided
+from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 from desk.runtime.request import RunRequest

@@ -10,7 +10,8 @@ from desk.core.ports import AccountFeed, MarketFeed
 from desk.domain.decisions import Signal, Target
 from desk.domain.market import Market
 from desk.domain.trades import Account, Book
-from desk.runtime.desk import Decided, Desk
+from desk.runtime.decided import Decided
+from desk.runtime.desk import Desk
 
 
 class Planner(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 
 from desk.core.keys import order_key
@@ -36,22 +36,12 @@ from desk.domain.market import Market
 from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
+from desk.runtime.decided import Decided
 from desk.runtime.desk_thread import InlineRunner, Runner
 from desk.runtime.foreign_orders import LivingForeign
 from desk.runtime.ledger import Ledger
 from desk.runtime.past import Past
 from desk.runtime.sent_steps import Member
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Outcome of one iteration: what was sent and what was refused; `news` are the rows journaled since the one before."""
-
-    steps: tuple[Step, ...]
-    denied: tuple[Denied, ...]
-    breaks: tuple[Break, ...] = ()
-    news: tuple[RowValue, ...] = ()
-
 
 # What a broker says, or what is said of it.
 Word = Heard | OrderEvent | Acknowledged | BrokerRefusal
@@ -71,6 +61,8 @@ class Desk:
         self._gateway: Gateway | None = None
         self._ledger = Ledger(journal.nonce)
         self._is_linked = True
+        self._owes_cover = False
+        self._in_doubt: set[str] = set()
 
     # ---- wiring ------------------------------------------------------------------------------------------------------
 
@@ -176,6 +168,9 @@ class Desk:
         self._runner.call(self._cover)
 
     def _cover(self) -> None:
+        if self._gateway is None:
+            return  # whoever attaches one covers what is bare then
+        self._owes_cover = True
         self._absorb()
         self._execute(cover(self._ledger.book), self._clock.now())
         for trade in given_up(self._ledger.book):
@@ -185,6 +180,7 @@ class Desk:
                 f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. The next iteration tries again; "
                 "look at the account at the broker",
             )
+        self._owes_cover = False
 
     def _execute(self, steps: Sequence[Step], at: datetime) -> list[Step]:
         """Journal all steps in one write, then send them.
@@ -193,15 +189,21 @@ class Desk:
         """
         if self._gateway is None and steps:
             raise RuntimeError("the desk has no gateway to a broker")
-        again = [step for step in steps if self._ledger.sent.is_unsent(step.key)]
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
-        self._write([*fresh, *(SentAgain(step.key, step if isinstance(step, Submit) else None) for step in again)], at)
+        again = [step for step in steps if step not in fresh and self._may_go_out_again(step.key)]
         due = [step for step in steps if step in fresh or step in again]
+        self._in_doubt |= {step.key for step in due}
+        self._write([*fresh, *(SentAgain(step.key, step if isinstance(step, Submit) else None) for step in again)], at)
+        self._in_doubt -= {step.key for step in due}
         for step in due:
             self._ledger.send(step, at)
         for step in due:
             self._send(step)
         return due
+
+    def _may_go_out_again(self, key: str) -> bool:
+        """Whether a journaled step was surely not sent; an append that failed here may have reached the disk all the same."""
+        return self._ledger.sent.is_unsent(key) or key in self._in_doubt
 
     def _send(self, step: Step) -> None:
         assert self._gateway is not None
@@ -303,6 +305,9 @@ class Desk:
     def step(self, key: str) -> Step | None:
         return self._ledger.sent.step(key)
 
+    def given_up(self, key: str) -> OrderSpec | None:
+        return self._ledger.sent.given_up(key)
+
     def is_over(self, key: str) -> bool:
         """Whether the journal knows that nothing of an order group is at the broker any more."""
         return self._runner.call(lambda: self._ledger.sent.is_over(key))
@@ -331,8 +336,7 @@ class Desk:
     def refused(self, refusal: BrokerRefusal) -> None:
         self._runner.post(lambda: self._hear([refusal], self._clock.now()))
 
-    def _react_to(self, refusal: BrokerRefusal) -> None:
-        step = self._ledger.refuse(refusal)
+    def _react_to(self, refusal: BrokerRefusal, step: Step | None) -> None:
         if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
             self._cover()
             return
@@ -376,18 +380,21 @@ class Desk:
             self._inbox.popleft()
             self._book_words(words)
 
-    def _book_words(self, words: Sequence[Word]) -> None:
+    def _book_words(self, words: Sequence[Word]) -> None:  # all of it before any reaction: a reaction writes, and may fail
+        odd = [word for word in words if isinstance(word, OrderEvent) and not self._ledger.hear(word)]
+        refused = [(word, self._ledger.refuse(word)) for word in words if isinstance(word, BrokerRefusal)]
         for word in words:
             if isinstance(word, Acknowledged):
                 self._ledger.sent.answer(word)
-            elif isinstance(word, BrokerRefusal):
-                self._react_to(word)
-            elif isinstance(word, OrderEvent) and not self._ledger.hear(word):
-                self._set_mode(Mode.HALTED, f"unexpected news of {word.key}: its {word.role.value} is {word.status.value}")
+        for event in odd:
+            self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
+        for refusal, step in refused:
+            self._react_to(refusal, step)
         if any(isinstance(word, OrderEvent) for word in words):
             self._cover()
 
     def _catch_up(self) -> None:
-        """Write what is owed since the journal could not be written."""
         self._absorb()
         self._write([], self._clock.now())
+        if self._owes_cover:
+            self._cover()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desk.domain.journal import Acknowledged, BrokerRefusal
-from desk.domain.orders import GroupRole, OrderEvent, OrderStatus
+from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
 from desk.domain.steps import Step, Submit
 
 Member = tuple[str, GroupRole]
@@ -27,6 +27,11 @@ class SentSteps:
     def member_of(self, broker_id: str) -> Member | None:
         """Group and role that an order at the broker is known to have."""
         return self._member_of.get(broker_id)
+
+    def given_up(self, key: str) -> OrderSpec | None:
+        """What was meant by an order that counts as never sent."""
+        step = self._steps.get(key)
+        return step.spec if isinstance(step, Submit) and key in self._unsent else None
 
     def is_unsent(self, key: str) -> bool:
         """Whether a journaled step is known never to have reached the broker, so that it may go out again."""
@@ -68,6 +73,7 @@ class SentSteps:
         if not isinstance(step, Submit) or event.key in self._ended:
             return
         self._refused.discard(event.key)  # it was given up, and is there after all
+        self._unsent.discard(event.key)
         heard = self._heard.setdefault(event.key, {})
         heard[event.role] = event.status
         if step.spec.is_over(heard):

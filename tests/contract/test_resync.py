@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from alpaca.trading.client import TradingClient
 from fresh_exchange import MORNING
+from late_arrivals import journaled_only
 from order_path import LOOKING, NONCE, OrderPath, order_path
 
 from desk.brokers.alpaca_orders import order_request
@@ -19,7 +20,6 @@ from desk.brokers.guarded.outcomes import Outcome
 from desk.core.keys import order_key
 from desk.domain.decisions import Mode
 from desk.domain.orders import GroupRole, OrderSpec
-from desk.domain.steps import Step, Submit
 from desk.exchange.process import ExchangeProcess
 
 pytestmark = pytest.mark.slow
@@ -292,22 +292,6 @@ def test_an_order_whose_answer_was_a_504_is_adopted(path: OrderPath) -> None:
     assert (path.callbacks["entry"], path.trade("AAPL").is_protected, path.refusals) == (1, True, [])
 
 
-class Nowhere:
-    """A gateway of a process that ends between journal and request."""
-
-    def send(self, step: Step) -> None:
-        """Nothing goes out."""
-
-
-def journaled_only(exchange: ExchangeProcess, journal: Path) -> Submit:
-    with order_path(exchange, journal) as path:
-        path.desk.send_through(Nowhere())
-        path.hold("AAPL", 10)
-        (step,) = path.steps
-        assert isinstance(step, Submit) and path.orders() == []
-        return step
-
-
 def test_an_order_that_was_never_sent_is_refused_as_unsent(exchange: ExchangeProcess, journal: Path) -> None:
     step = journaled_only(exchange, journal)
     with order_path(exchange, journal) as path:
@@ -319,23 +303,6 @@ def test_an_order_that_was_never_sent_is_refused_as_unsent(exchange: ExchangePro
         path.resync()
         assert len(path.refusals) == 1
         assert path.hold("AAPL", 10).steps, "the next iteration decides anew"
-
-
-def test_an_entry_that_arrives_after_it_was_given_up_is_followed_and_ended(exchange: ExchangeProcess, journal: Path) -> None:
-    submit = journaled_only(exchange, journal)
-    exchange.admin.advance(MORNING + timedelta(minutes=2))
-    with order_path(exchange, journal) as path:
-        path.adopt()
-        assert [refusal.unsent for refusal in path.refusals] == [True]
-        exchange.admin.fault("halted_symbol", {"symbol": "AAPL"})
-        body = order_request(submit.spec).to_request_fields()
-        path.ask("POST", "/v2/orders", json=body)  # the message of the dead process, at last
-        path.wait_until(lambda: path.desk.book.open, "the entry is followed again")
-        path.hold("IBM", 0)
-        path.advance(seconds=1)
-        path.quiet()
-        (order,) = path.orders()
-        assert (order["status"], dict(path.desk.book.open), path.troubles) == ("canceled", {}, [])
 
 
 def test_an_order_that_is_still_on_its_way_is_not_given_up(exchange: ExchangeProcess, journal: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,6 +20,7 @@ from desk.domain.journal import BreakFound, ForeignSeen, IterationSkipped, ModeC
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.journal.sql import SqlJournal
+from desk.runtime.account import broker_view
 from desk.runtime.alpaca_run import AlpacaRun, account_number
 from desk.runtime.clock import stopwatch, wait_seconds
 from desk.runtime.result import RunResult
@@ -135,6 +136,24 @@ def test_a_manual_trade_within_minutes_of_the_desks_own_fill_is_told_from_it(
     assert (result.mode, result.book.shares()) == (Mode.ACTIVE, held)
     assert {(seen.symbol, seen.shares) for seen in values(second, ForeignSeen)} == {("AAPL", 5)}
     assert values(second, BreakFound) == []
+
+
+def test_many_foreign_trades_are_named_by_one_listing(run: Callable[..., AlpacaRun], exchange: ExchangeProcess) -> None:
+    first = run(once=True)
+    first.run()
+    for number in range(6):
+        by_hand(first, exchange, "MSFT", "buy", 1, minute=2 + number)
+    account = api(first)
+    asked: list[str] = []
+    get = account.get
+    account.get = lambda path, data=None, **more: (asked.append(path), get(path, data, **more))[1]
+    after, names = datetime(2008, 10, 7, tzinfo=UTC), dict[str, str]()
+    view = broker_view(account, after, lambda broker_id, client_id: None, names)
+    assert len([fill for fill in view.fills if fill.symbol == "MSFT"]) == 6
+    assert [path for path in asked if path.startswith("/orders/")] == []
+    asked.clear()
+    broker_view(account, after, lambda broker_id, client_id: None, names)
+    assert asked.count("/orders") == 1, "names are asked for once"
 
 
 def test_shares_of_the_desk_that_somebody_sold_stop_it_at_the_start(

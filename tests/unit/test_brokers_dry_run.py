@@ -35,6 +35,9 @@ class Ear:
     def step(self, key: str) -> Step | None:
         return None
 
+    def given_up(self, key: str) -> OrderSpec | None:
+        return None
+
     def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
         return ForeignOrder("f-1", symbol, text)
 

@@ -217,6 +217,26 @@ def test_a_change_that_is_taken_and_rejected_afterwards_is_refused_and_the_order
     assert [event.fill.quantity for event in listener.events if event.role is GroupRole.TAKE_PROFIT and event.fill] == [10]
 
 
+@pytest.mark.parametrize("first", ["rejected", "pending_new", "answer last"])
+def test_a_rejected_change_is_taken_back_in_whatever_order_its_messages_come(listener: Listener, first: str) -> None:
+    listener.intake.answer(SPEC, answer("filled", 10, 3, "new"))
+    moved = {"id": "target-2", "replaces": "target"}
+    rejected = message("rejected", 6, status="rejected", **moved)
+    change = order("pending_new", 0, 5, **moved)
+    if first == "answer last":
+        listener.intake.message(rejected)
+        listener.intake.successor("target", change, "n-exit")
+    else:
+        listener.intake.successor("target", change, "n-exit")
+        if first == "pending_new":
+            listener.intake.message(message("pending_new", 5, status="pending_new", **moved))
+        listener.intake.message(rejected)
+    assert [refusal.key for refusal in listener.rows(BrokerRefusal)] == ["n-exit"]
+    assert listener.intake.current(("n-1", GroupRole.TAKE_PROFIT)) == "target"
+    listener.intake.message(message("canceled", 8, status="canceled", id="target"))
+    assert listener.events[-1].status is S.CANCELED and listener.events[-1].broker_id == "target"
+
+
 # ---- what is written ---------------------------------------------------------------------------------------------------------
 
 

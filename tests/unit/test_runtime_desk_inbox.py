@@ -12,7 +12,7 @@ from recording_desk import FIVE, FLAT, HELD, HOUR, NOW, RULE, STOP, TARGET, S, b
 from desk.core.protect import Stamp
 from desk.core.reconcile import adoption
 from desk.domain.decisions import Mode
-from desk.domain.journal import BrokerRefusal, Row, SentAgain, SharesAdopted
+from desk.domain.journal import BrokerRefusal, Heard, ModeChanged, Row, SentAgain, SharesAdopted
 from desk.domain.orders import Fill, GroupRole, OrderEvent, Side
 from desk.domain.steps import Cancel, Replace, Submit
 from desk.journal.errors import JournalBroken
@@ -108,6 +108,56 @@ def test_half_filled_shares_whose_entry_does_not_end_halt_the_desk(journal: Brit
     assert desk.mode is Mode.HALTED
     desk.order_event(news(entry, S.CANCELED))
     assert outbox.keys[-1] == f"{entry.key}-cover1"
+
+
+def test_a_cancel_that_is_refused_again_and_again_halts_the_desk_too(journal: Brittle) -> None:
+    desk, outbox, _entry = bought(journal, 5)
+    for hours in range(1, 3):
+        assert desk.mode.value == "active"
+        desk.decide(market(hours), FIVE, [])
+        cancel = outbox.sent[-1]
+        assert isinstance(cancel, Cancel)
+        desk.refused(BrokerRefusal(cancel.key, 422, 42210000, "order is pending", explained=True))
+    desk.decide(market(3), FIVE, [])
+    assert desk.mode.value == "halted"
+
+
+class HalfDead(Brittle):
+    """Writes, and says that it could not."""
+
+    def append(self, rows: Sequence[Row]) -> None:
+        MemoryJournal.append(self, rows)
+        if self.is_broken:
+            raise JournalBroken("the connection was lost at the commit")
+
+
+def test_an_exit_whose_append_was_safe_and_reported_as_failed_goes_out() -> None:
+    journal = HalfDead("f00d")
+    desk, outbox, entry = bought(journal, 5)
+    while_broken(journal, lambda: desk.order_event(news(entry, S.CANCELED)))
+    assert outbox.keys == [entry.key]
+    by_beat(desk)
+    by_iteration(desk)
+    assert outbox.keys == [entry.key, f"{entry.key}-cover1"]
+    assert recovered(journal)[0].book == desk.book
+
+
+class FailsFor(Brittle):
+    """Cannot write a change of mode."""
+
+    def append(self, rows: Sequence[Row]) -> None:
+        if self.is_broken and any(isinstance(row.value, ModeChanged) for row in rows):
+            raise JournalBroken("the disk is full")
+        MemoryJournal.append(self, rows)
+
+
+def test_a_fill_beside_news_that_halts_is_booked_although_the_halt_cannot_be_written() -> None:
+    journal = FailsFor("f00d")
+    desk, _outbox, entry = bought(journal)
+    desk.order_event(news(entry, S.CANCELED, role=STOP))
+    odd = news(entry, S.FILLED, 20, "x3", STOP)
+    while_broken(journal, lambda: desk.heard(Heard("stream", "{}"), [odd, news(entry, S.FILLED, 79, "x2", TARGET)]))
+    assert desk.book.shares() == recovered(journal)[0].book.shares() == {}
 
 
 def test_two_trades_of_one_symbol_leave_together(journal: Brittle) -> None:

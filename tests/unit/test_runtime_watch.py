@@ -21,7 +21,7 @@ from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Account, Book, Trade
 from desk.report.console import RunConsole
 from desk.runtime.corridor import Iteration
-from desk.runtime.desk import Decided
+from desk.runtime.decided import Decided
 from desk.runtime.watch import Watch, gate_words
 
 NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)

@@ -1,0 +1,20 @@
+"""What one iteration came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from desk.domain.breaks import Break
+from desk.domain.decisions import Denied
+from desk.domain.journal import RowValue
+from desk.domain.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Outcome of one iteration: what was sent and what was refused; `news` are the rows journaled since the one before."""
+
+    steps: tuple[Step, ...]
+    denied: tuple[Denied, ...]
+    breaks: tuple[Break, ...] = ()
+    news: tuple[RowValue, ...] = ()
