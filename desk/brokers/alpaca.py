@@ -296,7 +296,7 @@ class DeskAlpaca(Alpaca):
         self._groups[spec.key] = order
         self._intake.resume(spec, since, statuses)
 
-    def catch_up(self, filled: dict[str, Filled], lost_after: timedelta, back_to: datetime | None) -> None:
+    def catch_up(self, filled: dict[str, Filled], lost_after: timedelta, back_to: datetime | None = None) -> None:
         """After a restart: bring the desk to the broker's truth, beyond the `filled` that the journal has counted.
 
         What was decided longer than `lost_after` ago and is not there never arrived; if it did, it is found back to `back_to`.

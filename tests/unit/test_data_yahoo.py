@@ -27,7 +27,7 @@ def answer(**changes: list[float]) -> pd.DataFrame:
 
 @pytest.mark.skipif(find_spec("yfinance") is not None, reason="the extra is installed")
 def test_without_the_extra_it_says_what_to_install():
-    with pytest.raises(ConfigurationError, match=r"pip install 'lumidesk\[yahoo\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e '.\[yahoo\]'"):
         load_yahoo(["AAPL"], date(2024, 1, 2), date(2024, 1, 31))
 
 
