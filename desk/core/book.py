@@ -83,6 +83,9 @@ def without_unanswered(book: Book, steps: Sequence[Step]) -> Book:
     """The book after a restart: price changes and cancels that nobody answered may never have been sent, so ask again."""
     for step in steps:
         book = with_refusal(book, step)
+        trade = book.owner(step.of_key) if isinstance(step, Cancel) else None
+        if trade is not None:  # a broker that was never asked is not slow
+            book = _with_trade(book, replace(trade, cancel_asked_at=None))
     return book
 
 
