@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
 from typing import Any
+
+import pytest
 
 from desk.brokers.endpoint import Endpoint
 from desk.cli.errors import told_to_the_person
@@ -22,6 +24,7 @@ from desk.domain.errors import Halted
 from desk.domain.market import Market
 from desk.domain.trades import Book
 from desk.exchange.admin_client import AdminClient
+from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.alpaca_run import AlpacaRun
 from desk.runtime.heartbeat import Rhythm
@@ -138,6 +141,15 @@ def to_eleven(exchange: ExchangeProcess, day: int, minute: int = 0) -> None:
     moment = datetime(2008, 10, day, 15, minute, tzinfo=UTC)
     while not exchange.admin.advance(moment).reached:
         pass
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
+    """At eleven o'clock of a day on which the strategies here buy."""
+    config = ExchangeConfig(source="bundled", start=date(2008, 10, 7), partial_fill_probability=0.0)
+    with ExchangeProcess(config, tmp_path / "exchange.log") as running:
+        to_eleven(running, 7)
+        yield running
 
 
 def main(given: dict[str, Any]) -> int:

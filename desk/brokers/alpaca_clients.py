@@ -6,7 +6,6 @@ from typing import Any
 
 from alpaca.data.historical import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
-from alpaca.trading.stream import TradingStream
 
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.guarded.time_limits import TimeLimitedAdapter
@@ -22,13 +21,6 @@ def stock_data_client(endpoint: Endpoint) -> StockHistoricalDataClient:
     client = StockHistoricalDataClient(endpoint.api_key, endpoint.api_secret, url_override=endpoint.data_url)
     _make_safe(client, endpoint.data_url)
     return client
-
-
-def trading_stream(endpoint: Endpoint) -> TradingStream:
-    """Raw updates: the typed ones drop group ids, and a new status word at Alpaca would make alpaca-py lose the event."""
-    # alpaca-py takes "" as it takes None, for its own address, but declares a string.
-    url = endpoint.stream_url or ""
-    return TradingStream(endpoint.api_key, endpoint.api_secret, paper=endpoint.is_paper, raw_data=True, url_override=url)
 
 
 def _make_safe(client: Any, url: str | None) -> None:

@@ -6,22 +6,21 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from journal_fixtures import postgres
 from journal_places import schema_in
-from live_desk import live_run, process, to_eleven
+from live_desk import exchange, live_run, process
 from typer.testing import CliRunner
 
 from desk.cli.journal import place
 from desk.cli.main import app
 from desk.domain.errors import ConfigurationError, Refused
 from desk.domain.journal import ModeChanged, RunStopped
-from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.journal.errors import LeaseLost
 from desk.journal.holder import Holder
@@ -32,16 +31,8 @@ from desk.runtime.run_folder import RunFolder, RunIdentity, create, journal_name
 from desk.settings.load import load_settings
 
 pytestmark = pytest.mark.slow
-__all__ = ["postgres"]
+__all__ = ["exchange", "postgres"]
 PATIENCE_SECONDS = 90.0
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig(source="bundled", start=date(2008, 10, 7), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path / "exchange.log") as running:
-        to_eleven(running, 7)
-        yield running
 
 
 @pytest.fixture

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from live_desk import Buyer, ExchangeClock, live_run, to_eleven
+from live_desk import Buyer, ExchangeClock, exchange, live_run, to_eleven
 
 from desk.brokers.alpaca_clients import trading_client
 from desk.cli.adopt import adopt_shares
 from desk.domain.decisions import Mode
 from desk.domain.errors import ReconciliationBreak, UsageError
 from desk.domain.journal import BreakFound, ForeignSeen, IterationSkipped, ModeChanged
-from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.journal.sql import SqlJournal
 from desk.runtime.account import broker_view
@@ -28,15 +27,8 @@ from desk.runtime.run_folder import RunFolder, RunIdentity, create
 from desk.settings.load import load_settings
 
 pytestmark = pytest.mark.slow
+__all__ = ["exchange"]
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig(source="bundled", start=date(2008, 10, 7), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path / "exchange.log") as running:
-        to_eleven(running, 7)
-        yield running
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ReadTimeout
 
-from desk.brokers.alpaca_clients import stock_data_client, trading_client, trading_stream
+from desk.brokers.alpaca_clients import stock_data_client, trading_client
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.guarded.time_limits import TimeLimitedAdapter, TimeLimits
+from desk.brokers.stream_socket import address_of
 
 ORDER = MarketOrderRequest(symbol="AAPL", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, client_order_id="k1")
 
@@ -145,14 +146,7 @@ def test_clients_for_alpaca_itself_are_limited_too_and_use_the_persons_proxy(mak
 def test_without_an_address_of_its_own_an_endpoint_is_alpaca(is_paper: bool, host: str) -> None:
     real = Endpoint("key", "secret", is_paper=is_paper)
     assert trading_client(real)._base_url == f"https://{host}"
-    assert trading_stream(real)._endpoint == f"wss://{host}/stream"
-
-
-def test_updates_are_asked_for_as_they_come(server: Server) -> None:
-    """The typed ones lose the group's id, and the whole event at a status that alpaca-py does not know."""
-    stream = trading_stream(endpoint(server))
-    assert stream._raw_data
-    assert stream._endpoint.endswith("/stream") and stream._endpoint.startswith("ws://127.0.0.1")
+    assert address_of(real) == f"wss://{host}/stream"
 
 
 def test_keys_never_show() -> None:
