@@ -120,7 +120,7 @@ class SteppedExecutor(ReplayExecutor):
         def skip(error: BaseException) -> None:
             desk.record(IterationSkipped(f"{type(error).__name__}: {error}"[:500]))
 
-        super().__init__(strategy, stage, (), skip)  # type: ignore[arg-type]  # takes the part of a Stage
+        super().__init__(strategy, stage, (), skip)
 
     def iterate(self) -> None:
         """One iteration now. Raises what crashed the strategy."""

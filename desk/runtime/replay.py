@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from alpaca.common.exceptions import APIError
 from lumibot.strategies.strategy_executor import StrategyExecutor
@@ -16,7 +16,23 @@ from requests import RequestException
 
 from desk.data.calendars import Session
 from desk.runtime.hosting import wants_statistics
-from desk.runtime.stage import Stage
+
+
+class Timekeeper(Protocol):
+    """What a replay needs of `desk.runtime.stage.Stage`: a clock that moves only when everything sent has come to its end."""
+
+    @property
+    def is_stopped(self) -> bool: ...
+
+    def now(self) -> datetime: ...
+
+    def move_to(self, moment: datetime) -> None: ...
+
+    def settle(self) -> None: ...
+
+    def save(self) -> None: ...
+
+    def on_settle(self, process_queue: Callable[[], Any]) -> None: ...
 
 
 class ReplayExecutor(StrategyExecutor):
@@ -25,7 +41,7 @@ class ReplayExecutor(StrategyExecutor):
     def __init__(
         self,
         strategy: Any,
-        stage: Stage,
+        stage: Timekeeper,
         sessions: Sequence[Session],
         on_skip: Callable[[BaseException], None],
         resume_at: datetime | None = None,
