@@ -1,1 +1,1 @@
-"""Market sentiment to hedge targets: pure calculators over the domain's nouns."""
+"""The hedge sleeve: how many shares of which inverse fund stand against the book, and when they go. Pure calculators."""

@@ -1,22 +1,24 @@
-"""Combined: buy what the RSI calls oversold and the meta-model trusts, with a stop and a target at the broker from the start."""
+"""Combined: buy what the RSI calls oversold and the meta-model trusts, with a stop and a target at the broker from the start.
+
+What is bought leaves at the target, the stop or after a number of sessions; what grows too large is trimmed; a stretched market
+is hedged with an inverse fund. The desk does the first two, `hedging/` says the third.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 from desk.domain.decisions import Direction, FixedExit, Shares, Signal, Target, Weight
 from desk.domain.market import Market
-from desk.domain.trades import Book, Trade
+from desk.domain.trades import Book
 from desk.indicators.rsi import RsiState
 from desk.model.gate import ConfidenceGate
 from desk.model.parameters import MetaParameters
 from desk.model.store import ModelStore
 from desk.runtime.strategy import DeskStrategy
-
-NEW_YORK = ZoneInfo("America/New_York")
+from hedging.plan import HedgePlan, hedge
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,21 @@ class CombinedParameters:
     stop_loss_fraction: float = field(default=0.05, metadata={"doc": "distance of the stop below the entry limit"})
     take_profit_fraction: float = field(default=0.15, metadata={"doc": "distance of the target above the entry limit"})
     time_barrier_sessions: int = field(default=10, metadata={"doc": "sessions after which a position is left at the market"})
+    break_even_after_fraction: float | None = field(default=None, metadata={"doc": "gain that lifts the stop to the entry price"})
+    trail_fraction: float | None = field(default=None, metadata={"doc": "distance at which the stop follows the market up"})
     max_position_fraction: float = field(default=0.15, metadata={"doc": "share of the portfolio in one position"})
     confidence_threshold: float = field(default=0.6, metadata={"doc": "smallest confidence that passes an entry"})
     fee_bps: float = field(default=1.0, metadata={"doc": "fees on each fill that the model's labels assume"})
     slippage_bps: float = field(default=5.0, metadata={"doc": "slippage on each fill that the model's labels assume"})
 
     def exit_rule(self) -> FixedExit:
-        return FixedExit(self.stop_loss_fraction, self.take_profit_fraction)
+        return FixedExit(
+            self.stop_loss_fraction,
+            self.take_profit_fraction,
+            self.break_even_after_fraction,
+            self.trail_fraction,
+            self.time_barrier_sessions,
+        )
 
     def meta(self) -> MetaParameters:
         """The trade that the meta-model judges: the very one that is placed."""
@@ -64,35 +74,25 @@ class Combined(DeskStrategy):
             self.gate.precompute(self.surroundings.history)
 
     def signals(self, market: Market, book: Book) -> Sequence[Signal]:
-        leaving = [leave for trade in book.open.values() if (leave := overdue(trade, market, self.rules.time_barrier_sessions))]
         levels = self.rsi.levels(market)
-        buying = [
+        return [
             Signal(symbol, Direction.LONG, f"RSI {level:.1f}", self.gate.confidence(symbol, market))
             for symbol, level in oversold(levels, self.rules.oversold_rsi)
             if not book.trades_of(symbol)
         ]
-        return [*leaving, *buying]
 
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
         return [target_for(signal, self.rules) for signal in signals]
+
+    def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
+        rules = self.surroundings.hedge
+        return None if rules is None else hedge(market, book, equity_usd, rules)
 
 
 def oversold(levels: Mapping[str, float], threshold: float) -> list[tuple[str, float]]:
     """Symbols whose RSI is at or below `threshold`, the lowest first: cash may not suffice for all."""
     low = [(symbol, level) for symbol, level in levels.items() if level <= threshold]
     return sorted(low, key=lambda pair: (pair[1], pair[0]))
-
-
-def overdue(trade: Trade, market: Market, time_barrier_sessions: int) -> Signal | None:
-    """A signal to leave when a trade has been held for `time_barrier_sessions` completed sessions, its entry's included."""
-    if trade.shares == 0 or trade.entered_at is None or trade.symbol not in market.bars:
-        return None
-    entry_day = trade.entered_at.astimezone(NEW_YORK).date()
-    sessions = market.bars[trade.symbol].sessions
-    held = sum(1 for day in reversed(sessions[-time_barrier_sessions - 1 :]) if day >= entry_day)
-    if held < time_barrier_sessions:
-        return None
-    return Signal(trade.symbol, Direction.FLAT, f"held for {time_barrier_sessions} sessions")
 
 
 def target_for(signal: Signal, rules: CombinedParameters) -> Target:

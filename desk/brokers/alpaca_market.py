@@ -108,6 +108,14 @@ class AlpacaMarketFeed:
         usable = {symbol: bars[symbol] for symbol in bars if symbol not in unusable}
         return Market(now, session, MappingProxyType(usable), MappingProxyType(quotes), MappingProxyType(unusable))
 
+    def last_prices(self, symbols: Sequence[str]) -> dict[str, float]:
+        """Last trade of each symbol in dollars, one request; those left out that have not traded lately."""
+        now = self._clock.now()
+        request = StockLatestTradeRequest(symbol_or_symbols=list(symbols), feed=self._feed)
+        trades = self._client.get_stock_latest_trade(request)
+        fresh = ((symbol, trade) for symbol, trade in trades.items() if now - trade.timestamp <= STALE_AFTER)
+        return {symbol: float(trade.price) for symbol, trade in fresh if float(trade.price) > 0}
+
     def _refresh(self, symbols: Sequence[str], session: date) -> None:
         """Extend every symbol's history to the last completed session; one request for all that were known equally far."""
         fetched: dict[str, Any] = {}

@@ -56,12 +56,18 @@ class BacktestGateway:
         if member is None or not member.is_active():
             self._door.refused(BrokerRefusal(step.key, None, None, "the order is not open any more", explained=True))
             return
-        self._broker.modify_order(member, limit_price=float(step.limit_price))
+        price = float(step.limit_price)
+        if step.role is GroupRole.STOP_LOSS:
+            self._broker.modify_order(member, stop_price=price)
+        else:
+            self._broker.modify_order(member, limit_price=price)
 
     def _cancel(self, step: Cancel) -> None:
-        order = self._groups[step.of_key]
-        if order.is_active():
+        order = member_order(self._groups[step.of_key], step.role)
+        if order is not None and order.is_active():
             self._broker.cancel_order(order)
+        else:
+            self._door.refused(BrokerRefusal(step.key, None, None, "the order is not open any more", explained=True))
 
     def _tell(self, order: Any, event: str, price: float | None, quantity: float | None, error: object) -> None:
         member = self._members.get(order.identifier)

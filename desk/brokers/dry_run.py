@@ -9,6 +9,7 @@ from typing import Any
 from desk.brokers.alpaca_orders import order_request
 from desk.core.ports import Door
 from desk.domain.journal import BrokerRefusal
+from desk.domain.orders import GroupRole
 from desk.domain.steps import Replace, Step, Submit
 
 
@@ -29,6 +30,6 @@ def payload(step: Step) -> dict[str, Any]:
     if isinstance(step, Submit):
         return {"method": "POST", "path": "/v2/orders", "body": order_request(step.spec).to_request_fields()}
     if isinstance(step, Replace):
-        body = {"limit_price": str(step.limit_price)}
+        body = {"stop_price" if step.role is GroupRole.STOP_LOSS else "limit_price": str(step.limit_price)}
         return {"method": "PATCH", "path": f"/v2/orders/<{step.role} of {step.of_key}>", "body": body}
     return {"method": "DELETE", "path": f"/v2/orders/<{step.of_key}>"}

@@ -68,7 +68,9 @@ class Sending:
 
     def replace(self, step: Replace) -> None:
         broker_id = self._living_id(step.of_key, step.role)
-        request = ReplaceOrderRequest(limit_price=float(step.limit_price))
+        price = float(step.limit_price)
+        is_stop = step.role is GroupRole.STOP_LOSS
+        request = ReplaceOrderRequest(stop_price=price) if is_stop else ReplaceOrderRequest(limit_price=price)
         outcome = self._guarded(lambda: self._sender.replace(broker_id, request), urgent=True)
         if isinstance(outcome, Sent):
             successor = str(outcome.order["id"])
@@ -78,10 +80,10 @@ class Sending:
             self._not_done(step, outcome)
 
     def cancel(self, step: Cancel) -> None:
-        broker_id = self._living_id(step.of_key, GroupRole.ENTRY)
+        broker_id = self._living_id(step.of_key, step.role)
         outcome = self._guarded(lambda: self._sender.cancel(broker_id), urgent=True)
         if isinstance(outcome, Sent):
-            self._door.acknowledged(Acknowledged(step.key, {GroupRole.ENTRY.value: broker_id}))
+            self._door.acknowledged(Acknowledged(step.key, {step.role.value: broker_id}))
         else:
             self._not_done(step, outcome)
 

@@ -16,7 +16,16 @@ from desk.cli.tables import console, print_json
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.exchange.account_file import load_accounts
 from desk.exchange.admin_client import AdminClient
-from desk.exchange.config import FULL_SPEED, KEY_VARIABLE, SECRET_VARIABLE, STEPPED, AccountConfig, ExchangeConfig
+from desk.exchange.config import (
+    FULL_SPEED,
+    KEY_VARIABLE,
+    SECRET_VARIABLE,
+    STEPPED,
+    AccountConfig,
+    ExchangeConfig,
+    Holdings,
+    holdings_of,
+)
 from desk.exchange.machine.book import MEASURED_LATENCY, Latency
 from desk.exchange.switches import Switches, switch_names
 from desk.settings.variables import read_variables
@@ -46,6 +55,9 @@ def serve(
     sip: Annotated[bool, typer.Option("--sip", help="The account may ask for the SIP feed.")] = False,
     seed: Annotated[int, typer.Option(help="Of the paths inside a day, of partial fills and of faults.")] = 1,
     cash_usd: Annotated[float, typer.Option(help="What an account starts with.")] = 100_000.0,
+    holding: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL=N", help="Shares held from the start, paid from the cash. Repeatable.")
+    ] = None,
     requests_per_minute: Annotated[int, typer.Option(help="Limit of each account; 0 for none.")] = 200,
     latency: Annotated[str, typer.Option(help="How long the venue takes: measured or zero.")] = "measured",
     partial_fill_probability: Annotated[float, typer.Option(help="Chance that an order fills in part first.")] = 0.1,
@@ -62,7 +74,7 @@ def serve(
     config = replace(config, speed=_speed(speed), latency=_latency(latency), switches=_switches(switch or []))
     config = replace(config, requests_per_minute=requests_per_minute or None, not_fractionable=_symbols(not_fractionable))
     config = replace(config, not_shortable=_symbols(not_shortable), hard_to_borrow=_symbols(hard_to_borrow))
-    _run(_with_accounts(config, _accounts(accounts, cash_usd)), host, i_understand)
+    _run(_with_accounts(config, _accounts(accounts, cash_usd, _holdings(holding or []))), host, i_understand)
 
 
 @app.command("reset")
@@ -71,9 +83,13 @@ def reset(
     start: Annotated[str | None, typer.Option(metavar="DATE", help="Another first session.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
     cash_usd: Annotated[float | None, typer.Option(help="What the first account starts with.")] = None,
+    holding: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL=N", help="Shares it holds from the start. Repeatable.")
+    ] = None,
 ) -> None:
     """Begin a running exchange anew: orders, positions, time and faults go; a state file holds the new beginning."""
-    given = {"start": start, "seed": seed, "cash_usd": cash_usd}
+    holdings = None if holding is None else dict(_holdings(holding))
+    given = {"start": start, "seed": seed, "cash_usd": cash_usd, "holdings": holdings}
     said = _admin(url).reset(**{name: value for name, value in given.items() if value is not None})
     console().print(Text(f"{url} stands at {said['now']}"))
 
@@ -111,17 +127,19 @@ def _run(config: ExchangeConfig, host: str, is_understood: bool) -> None:
 
 
 def _admin(url: str) -> AdminClient:
-    keys = _accounts(None, 1.0)[0]
+    keys = _accounts(None)[0]
     return AdminClient(url, keys.api_key, keys.api_secret)
 
 
-def _accounts(path: Path | None, cash_usd: float) -> tuple[AccountConfig, ...]:
+def _accounts(path: Path | None, cash_usd: float = 100_000.0, holdings: Holdings = ()) -> tuple[AccountConfig, ...]:
     environment = read_variables(None, None).values
     if path is not None:
+        if holdings:
+            raise UsageError(f"--holding {holdings[0][0]}={holdings[0][1]}: the file of --accounts says what each account holds")
         return load_accounts(path, environment)
     # Served by hand, any two words do: the keys open nothing but this exchange.
     key, secret = environment.get(KEY_VARIABLE, DEFAULT_KEY), environment.get(SECRET_VARIABLE, DEFAULT_SECRET)
-    return (AccountConfig(key, secret, cash_usd),)
+    return (AccountConfig(key, secret, cash_usd, holdings=holdings),)
 
 
 def _refuse_open_doors(config: ExchangeConfig, host: str, is_understood: bool) -> None:
@@ -157,6 +175,17 @@ def _latency(text: str) -> Latency:
 
 def _symbols(text: str) -> frozenset[str]:
     return frozenset(symbol.strip().upper() for symbol in text.split(",") if symbol.strip())
+
+
+def _holdings(given: list[str]) -> Holdings:
+    found: dict[str, int] = {}
+    for text in given:
+        symbol, _, shares = text.partition("=")
+        symbol = symbol.strip().upper()
+        if not symbol or not shares.isascii() or not shares.isdigit() or symbol in found:
+            raise ConfigurationError(f"holding {text}: write SYMBOL=SHARES once for each symbol, such as AAPL=30")
+        found[symbol] = int(shares)
+    return holdings_of(found)
 
 
 def _switches(given: list[str]) -> Switches:

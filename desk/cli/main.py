@@ -9,6 +9,8 @@ from desk.cli.adopt import adopt
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.mode import mode
+from desk.cli.positions import positions
+from desk.cli.sockets import sockets
 from desk.cli.status import status
 from desk.cli.strategies import strategies
 
@@ -27,6 +29,8 @@ app.command("mode")(mode)
 app.command("adopt")(adopt)
 app.add_typer(journal.app, name="journal")
 app.command("status")(status)
+app.command("positions")(positions)
+app.command("sockets")(sockets)
 
 
 def run() -> None:

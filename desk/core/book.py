@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from desk.core.lifecycle import next_status
 from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderClass, OrderEvent, OrderStatus
-from desk.domain.steps import Cancel, Step, Submit
-from desk.domain.trades import Book, Filled, Trade, member_name
+from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.trades import ZERO, Book, Filled, Trade, member_name
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -19,35 +19,83 @@ NEW_YORK = ZoneInfo("America/New_York")
 def with_step(book: Book, step: Step, at: datetime) -> Book:
     """The book after a step was journaled: a new trade, or a trade that has been asked to leave."""
     if isinstance(step, Submit):
+        book = _with_lot(book, step) if step.splits is not None else book
         return _with_trade(book, _submitted(book, step, at))
     trade = book.owner(step.of_key)
     if trade is None:
         return book
-    if isinstance(step, Cancel):
-        return _with_trade(book, replace(trade, cancel_asked_at=trade.cancel_asked_at or at, cancel_requested=True))
-    moved = replace(trade, target_price=step.limit_price, target_before=trade.target_price, exit_requested=step.reason)
-    return _with_trade(book, moved)
+    return _with_trade(book, _canceling(trade, step, at) if isinstance(step, Cancel) else _moved(trade, step))
+
+
+def _canceling(trade: Trade, step: Cancel, at: datetime) -> Trade:
+    if trade.is_entry_working:
+        return replace(trade, cancel_asked_at=trade.cancel_asked_at or at, cancel_requested=True)
+    stop = trade.stop_price if step.stop_price is None else step.stop_price
+    renewing = replace(trade, is_renewing=True, keep=step.keep, stop_price=stop, stop_before=trade.stop_price)
+    return replace(renewing, renewals=trade.renewals + 1)
+
+
+def _moved(trade: Trade, step: Replace) -> Trade:
+    if step.role is GroupRole.STOP_LOSS:
+        return replace(trade, stop_price=step.limit_price, stop_before=trade.stop_price)
+    return replace(trade, target_price=step.limit_price, target_before=trade.target_price, exit_requested=step.reason)
 
 
 def _submitted(book: Book, step: Submit, at: datetime) -> Trade:
     covered = book.open.get(step.covers) if step.covers else None
     if covered is not None:
-        # A plain sale has no target; it stands where the stop would.
-        is_sale = step.spec.order_class is not OrderClass.OCO
-        target = OrderStatus.CANCELED if is_sale else OrderStatus.SENT
-        covers = (*covered.covers, step.key)
-        return replace(covered, covers=covers, target_status=target, stop_status=OrderStatus.SENT, is_being_sold=is_sale)
+        return _covered(covered, step, at)
+    has_exits = step.spec.order_class is not OrderClass.SIMPLE
+    asleep = OrderStatus.JOURNALED if has_exits else OrderStatus.CANCELED
     return Trade(
         spec=step.spec,
         decided_at=at,
         decided_price=step.intent.reference_price or step.intent.price,
         reason=step.intent.reason,
         confidence=step.intent.confidence,
-        target_price=step.spec.take_profit,
+        target_status=asleep,
+        stop_status=asleep,
+        target_price=step.spec.take_profit if step.exits is None else step.exits.take_profit,
+        stop_price=step.spec.stop_loss if step.exits is None else step.exits.stop_loss,
+        first_target=step.spec.take_profit if step.exits is None else step.exits.take_profit,
+        rule=step.intent.exit_rule,
+        exits_at=at,
     )
 
 
-def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = False) -> Book:
+def _covered(trade: Trade, step: Submit, at: datetime) -> Trade:
+    # A plain sale has no target; it stands where the stop would.
+    is_sale = step.spec.order_class is not OrderClass.OCO
+    target = OrderStatus.CANCELED if is_sale else OrderStatus.SENT
+    covered = replace(trade, covers=(*trade.covers, step.key), target_status=target, stop_status=OrderStatus.SENT, exits_at=at)
+    sold_as = step.intent.kind if is_sale else None
+    return replace(covered, is_being_sold=is_sale, sold_as=sold_as, is_renewing=False, keep=None, stop_before=None)
+
+
+def _with_lot(book: Book, step: Submit) -> Book:
+    """The book after a trade gave some of its shares to a new one, at the price that it paid on average."""
+    trade = book.open.get(step.splits or "")
+    if trade is None or trade.entry_price is None or step.covers is None or step.covers in book.open:
+        return book
+    shares, value = step.spec.quantity, trade.entry_price * step.spec.quantity
+    left = replace(trade, entered=trade.entered - shares, entry_value=trade.entry_value - value, lots=trade.lots + 1)
+    lot = replace(
+        trade,
+        spec=replace(trade.spec, key=step.covers, quantity=shares),
+        entered=shares,
+        entry_value=value,
+        exited=0,
+        exit_value=ZERO,
+        exited_at=None,
+        exit_role=None,
+        covers=(),
+        lots=0,
+        renewals=0,
+    )
+    return _with_trade(_with_trade(book, left), lot)
+
+
+def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = False, http_status: int | None = None) -> Book:
     """The book after the broker refused `step`: the trade never was, or stands as before and may be asked again.
 
     `unsent` when the message never reached the broker: a cover is then still to be sent, under the same key.
@@ -64,8 +112,24 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
         gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
         return _with_trade(book, replace(gone, stop_passed=trade.stop_passed or STOP_PASSED in message))
     if isinstance(step, Cancel):
-        return _with_trade(book, replace(trade, cancel_requested=False))
+        return _with_trade(book, _not_renewed(trade) if trade.is_renewing else replace(trade, cancel_requested=False))
+    if step.role is GroupRole.STOP_LOSS:
+        return _with_trade(
+            book, replace(_stop_as_before(trade), stop_is_stiff=trade.stop_is_stiff or http_status == NO_SUCH_CHANGE)
+        )
     return _with_trade(book, _unmoved(trade))
+
+
+# Alpaca answers so when an order cannot be changed as it stands.
+NO_SUCH_CHANGE = 422
+
+
+def _not_renewed(trade: Trade) -> Trade:
+    return replace(_stop_as_before(trade), is_renewing=False, keep=None, renewals=trade.renewals - 1)
+
+
+def _stop_as_before(trade: Trade) -> Trade:
+    return trade if trade.stop_before is None else replace(trade, stop_price=trade.stop_before, stop_before=None)
 
 
 # Alpaca's words when a stop is not below the market (base-price rule); they refine a code that covers many refusals.
@@ -74,8 +138,9 @@ STOP_PASSED = "stop_loss.stop_price must be"
 
 def _unmoved(trade: Trade) -> Trade:
     """A trade whose last price change did not happen: the target is where it was, and an earlier wish to leave stands."""
-    before = trade.target_before if trade.target_before is not None else trade.spec.take_profit
-    wish = None if before == trade.spec.take_profit else trade.exit_requested
+    first = trade.spec.take_profit if trade.first_target is None else trade.first_target
+    before = trade.target_before if trade.target_before is not None else first
+    wish = None if before == first else trade.exit_requested
     return replace(trade, target_price=before, target_before=None, exit_requested=wish)
 
 

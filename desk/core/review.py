@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -16,22 +16,32 @@ SHRINKING = frozenset({IntentKind.REDUCE, IntentKind.CLOSE})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one account. `min_confidence` is None when the gate only reports."""
+    """Bounds of one account. `min_confidence` is None when the gate only reports; inverse funds have a bound of their own, for
+    all together."""
 
     max_position_fraction: float
     min_confidence: float | None = None
+    inverse_symbols: frozenset[str] = frozenset()
+    max_inverse_fraction: float = 0.20
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What review knows beside the intents; `committed_usd` grows with every approval of the same iteration."""
+    """What review knows beside the intents; `promised` grows with every approval of the same iteration: dollars by symbol."""
 
     book: Book
     account: Account
     limits: Limits
     mode: Mode
     session: date
-    committed_usd: float = 0.0
+    promised: tuple[tuple[str, float], ...] = ()
+
+    def promised_usd_of(self, symbols: Collection[str]) -> float:
+        return sum(usd for symbol, usd in self.promised if symbol in symbols)
+
+    @property
+    def committed_usd(self) -> float:
+        return sum(usd for _, usd in self.promised)
 
 
 MODE_WORDS = {
@@ -48,8 +58,8 @@ def review(intents: Sequence[Intent], situation: Situation) -> list[Approved | D
         denied = _first_denial(intent, situation)
         verdicts.append(denied if denied is not None else Approved(intent))
         if denied is None and intent.kind not in SHRINKING:
-            spent = situation.committed_usd + intent.quantity * intent.price
-            situation = replace(situation, committed_usd=spent)
+            spent = (intent.symbol, intent.quantity * intent.price)
+            situation = replace(situation, promised=(*situation.promised, spent))
     return verdicts
 
 
@@ -92,12 +102,32 @@ def _confidence(intent: Intent, situation: Situation) -> Denied | None:
 def _size(intent: Intent, situation: Situation) -> Denied | None:
     if intent.quantity <= 0:
         return Denied(intent.symbol, Reason.ZERO_SHARES, f"the target buys no whole share at {intent.price:.2f}")
-    cap_usd = situation.limits.max_position_fraction * situation.account.equity_usd
+    limits = situation.limits
+    if intent.symbol in limits.inverse_symbols:
+        held_usd, cap, reason = (
+            _worth_usd(limits.inverse_symbols, intent, situation),
+            limits.max_inverse_fraction,
+            Reason.MAX_INVERSE,
+        )
+    else:
+        held_usd, cap, reason = _worth_usd({intent.symbol}, intent, situation), limits.max_position_fraction, Reason.MAX_POSITION
+    cap_usd = cap * situation.account.equity_usd
     notional_usd = intent.quantity * intent.price
-    if notional_usd <= cap_usd + HALF_CENT_USD:
+    if held_usd + notional_usd <= cap_usd + HALF_CENT_USD:
         return None
-    text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars, above the cap of {cap_usd:,.0f}"
-    return Denied(intent.symbol, Reason.MAX_POSITION, text, {"notional_usd": notional_usd, "cap_usd": cap_usd})
+    more = f" beside {held_usd:,.0f} held" if held_usd else ""
+    text = f"{intent.quantity} shares cost {notional_usd:,.0f} dollars{more}, above the cap of {cap_usd:,.0f}"
+    return Denied(intent.symbol, reason, text, {"notional_usd": notional_usd, "held_usd": held_usd, "cap_usd": cap_usd})
+
+
+def _worth_usd(symbols: Collection[str], intent: Intent, situation: Situation) -> float:
+    """What the book holds or is buying of `symbols`: at this intent's price where that is known, else at what was paid."""
+    return situation.promised_usd_of(symbols) + sum(
+        max(trade.shares, trade.spec.quantity if trade.is_entry_working else 0)
+        * (intent.price if trade.symbol == intent.symbol else float(trade.entry_price or trade.spec.limit_price or 0))
+        for trade in situation.book.open.values()
+        if trade.symbol in symbols
+    )
 
 
 def _cash(intent: Intent, situation: Situation) -> Denied | None:

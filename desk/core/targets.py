@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from desk.domain.decisions import Denied, FixedExit, Reason, Shares, Target
+from desk.core.exits import problem
+from desk.domain.decisions import Denied, Reason, Shares, Target
 from desk.domain.market import Market
 from desk.domain.trades import Book
 
@@ -43,16 +44,8 @@ def _bad(target: Target) -> Denied | None:
         return Denied(target.symbol, Reason.BAD_TARGET, f"{amount} is no position: give a finite amount, zero or more")
     if is_flat(target):
         return None
-    problem = _exit_problem(target.exit_rule)
-    return None if problem is None else Denied(target.symbol, Reason.BAD_TARGET, problem)
-
-
-def _exit_problem(rule: FixedExit) -> str | None:
-    if not 0 < rule.stop_loss_fraction < 1:
-        return f"stop_loss_fraction {rule.stop_loss_fraction} leaves the position without a stop: give one between 0 and 1"
-    if not (math.isfinite(rule.take_profit_fraction) and rule.take_profit_fraction > 0):
-        return f"take_profit_fraction {rule.take_profit_fraction} is no target: give one above 0"
-    return None
+    found = problem(target.exit_rule)
+    return None if found is None else Denied(target.symbol, Reason.BAD_TARGET, found)
 
 
 def _unpriced(target: Target, market: Market, book: Book) -> Denied | None:

@@ -36,10 +36,35 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class FixedExit:
-    """Exits at fixed fractions of the entry limit: 0.05 is a stop 5 % below, 0.15 a target 15 % above."""
+    """Exits at fixed fractions of the entry limit: 0.05 is a stop 5 % below, 0.15 a target 15 % above.
+
+    The stop only ever rises: to the entry price once the gain reached `break_even_after_fraction`, and to `trail_fraction`
+    below the market. After `time_barrier_sessions` completed sessions, the entry's included, the position is left. None: not.
+    """
 
     stop_loss_fraction: float
     take_profit_fraction: float
+    break_even_after_fraction: float | None = None
+    trail_fraction: float | None = None
+    time_barrier_sessions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AtrExit:
+    """Exits at multiples of the average true range of `length` completed daily bars, fixed when the entry is decided.
+
+    The parts that may be None are those of `FixedExit`, as multiples.
+    """
+
+    stop_multiple: float
+    target_multiple: float
+    length: int = 14
+    break_even_after_multiple: float | None = None
+    trail_multiple: float | None = None
+    time_barrier_sessions: int | None = None
+
+
+ExitRule = FixedExit | AtrExit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +73,7 @@ class Target:
 
     symbol: str
     amount: Shares | Weight
-    exit_rule: FixedExit
+    exit_rule: ExitRule
     reason: str
     confidence: float | None = None
 
@@ -64,7 +89,8 @@ class IntentKind(StrEnum):
 class Intent:
     """A change of one position in whole shares (always positive; the kind says the direction).
 
-    `price` is the limit in dollars a share, `reference_price` the last price when the decision was taken.
+    `price` is the limit in dollars a share, `reference_price` the last price when the decision was taken. `trade` is the key of
+    the one trade that a CLOSE means, None for all of the symbol.
     """
 
     kind: IntentKind
@@ -75,6 +101,7 @@ class Intent:
     reason: str
     confidence: float | None = None
     reference_price: float | None = None
+    trade: str | None = None
 
 
 class Reason(StrEnum):
@@ -92,6 +119,10 @@ class Reason(StrEnum):
     FOREIGN_POSITION = "FOREIGN_POSITION"
     BELOW_TICK = "BELOW_TICK"
     BAD_TARGET = "BAD_TARGET"
+    MAX_INVERSE = "MAX_INVERSE"
+    WITHIN_BAND = "WITHIN_BAND"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
+    TURNOVER = "TURNOVER"
 
 
 @dataclass(frozen=True, slots=True)

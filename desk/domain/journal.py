@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from desk.domain.breaks import Break
-from desk.domain.decisions import Denied, Mode
+from desk.domain.decisions import Denied, FixedExit, Mode
 from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Cancel, Replace, Submit
 
@@ -108,15 +108,16 @@ class ForeignSeen:
 
 @dataclass(frozen=True, slots=True)
 class SharesAdopted:
-    """A person gave shares of the account to the desk, as if it had bought them at `price` dollars under the bracket `spec`.
+    """Shares of the account became the desk's, as if it had bought them at `price` dollars under the bracket `spec`.
 
-    `left` are the shares of the symbol that stay somebody else's.
+    `left` are the shares of the symbol that stay somebody else's, `rule` moves the exits from now on.
     """
 
     spec: OrderSpec
     price: Decimal
     reason: str
     left: int = 0
+    rule: FixedExit | None = None
 
     @property
     def key(self) -> str:
@@ -141,6 +142,17 @@ class LinkChanged:
 
     is_up: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPassed:
+    """The market has been below the stop of trade `key` for a while and the stop sold nothing; prices in dollars."""
+
+    key: str
+    symbol: str
+    shares: int
+    stop_price: Decimal | None
+    price: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +188,7 @@ RowValue = (
     | BreakFound
     | ModeChanged
     | LinkChanged
+    | StopPassed
     | IterationSkipped
     | RunStopped
 )

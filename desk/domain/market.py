@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
@@ -58,6 +58,19 @@ class Market:
         for symbol, quote in self.quotes.items():
             if quote.at > self.now:
                 raise ValueError(f"{symbol}: quote of {quote.at} is later than the clock {self.now}")
+
+    def within(self, symbols: Collection[str]) -> Market:
+        """The same moment with these symbols alone."""
+        shown = frozenset(symbols)
+        if shown.issuperset(self.bars) and shown.issuperset(self.unusable):
+            return self
+        return Market(
+            self.now,
+            self.session,
+            MappingProxyType({symbol: bars for symbol, bars in self.bars.items() if symbol in shown}),
+            MappingProxyType({symbol: quote for symbol, quote in self.quotes.items() if symbol in shown}),
+            MappingProxyType({symbol: why for symbol, why in self.unusable.items() if symbol in shown}),
+        )
 
     def ask(self, symbol: str) -> float | None:
         """What a share costs now: the offer, else the last completed close, else None."""

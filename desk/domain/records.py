@@ -31,7 +31,7 @@ class Trip:
     confidence: float | None = None
     exit_at: datetime | None = None
     exit_price: float | None = None
-    exit_reason: str | None = None  # "target", "stop", "time", "hand"
+    exit_reason: str | None = None  # "target", "stop", "time", "trim", "hand"
     pnl_usd: float | None = None
     gapped: bool = False  # a stop that filled below its price because the market opened through it
     is_protected: bool = False  # while open: exits at the broker cover every share

@@ -10,12 +10,26 @@ from desk.domain.orders import GroupRole, OrderSpec
 
 
 @dataclass(frozen=True, slots=True)
+class ExitPrices:
+    """Where the exits of shares go once they are bought, in dollars on the tick grid."""
+
+    take_profit: Decimal
+    stop_loss: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Submit:
-    """Send a new order. `spec.key` is the client order id; `covers` is the trade whose bare shares an OCO protects."""
+    """Send a new order. `spec.key` is the client order id; `covers` is the trade whose bare shares it protects or sells.
+
+    `exits` are for an entry that brings none along. With `splits`, the key of another trade, that one first gives `spec.quantity`
+    of its shares to the trade `covers`, which begins with them.
+    """
 
     spec: OrderSpec
     intent: Intent
     covers: str | None = None
+    exits: ExitPrices | None = None
+    splits: str | None = None
 
     @property
     def key(self) -> str:
@@ -24,7 +38,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Change the price of one member of the group that was sent under `of_key`; quantity never changes."""
+    """Change the price of one member of the group that was sent under `of_key`; quantity never changes.
+
+    `limit_price` is the member's new price: the limit of a target or the stop price of a stop.
+    """
 
     key: str
     of_key: str
@@ -36,12 +53,19 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Ask the broker to cancel the whole group that was sent under `of_key`."""
+    """Ask the broker to cancel the whole group that was sent under `of_key`, by its member `role`.
+
+    When exits are canceled, shares that are held get new ones: `keep` of them (None for all; the others are sold), with the
+    stop at `stop_price` (None for where it is).
+    """
 
     key: str
     of_key: str
     symbol: str
     reason: str
+    role: GroupRole = GroupRole.ENTRY
+    keep: int | None = None
+    stop_price: Decimal | None = None
 
 
 Step = Submit | Replace | Cancel

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 
+from desk.domain.decisions import FixedExit, IntentKind
 from desk.domain.grown import Grown
 from desk.domain.orders import TERMINAL, GroupRole, OrderSpec, OrderStatus
 
@@ -32,6 +33,12 @@ class Trade:
     the keys of orders sent because the entry's own exits were gone (an entry canceled half-filled, say); the last one is in
     force, and `is_being_sold` when it is a plain sale. `stop_passed` when the broker would not take the stop because the
     market is below it already; `was_given_up` when the entry never reached the broker, as far as anybody knows.
+
+    `stop_price` is where the stop is, or goes with the next exits; `stop_before` where it was, `first_target` where the target
+    began. While the desk itself ends the
+    exits to replace them, `is_renewing`, and `keep` of the shares stay (None for all). `renewals` counts how often it did,
+    `lots` how often shares were split off, `exits_at` is when the exits in force were sent. `stop_is_stiff` when the broker
+    does not move a stop that sleeps; `sold_as` says what a plain sale was for.
     """
 
     spec: OrderSpec
@@ -58,6 +65,17 @@ class Trade:
     was_given_up: bool = False
     is_being_sold: bool = False
     covers: tuple[str, ...] = ()
+    rule: FixedExit | None = None
+    stop_price: Decimal | None = None
+    stop_before: Decimal | None = None
+    first_target: Decimal | None = None
+    stop_is_stiff: bool = False
+    is_renewing: bool = False
+    keep: int | None = None
+    renewals: int = 0
+    lots: int = 0
+    exits_at: datetime | None = None
+    sold_as: IntentKind | None = None
 
     @property
     def key(self) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from desk.domain.errors import ConfigurationError
-from desk.exchange.config import AccountConfig
+from desk.exchange.config import AccountConfig, holdings_of
 
 
 class _Account(BaseModel):
@@ -20,6 +20,7 @@ class _Account(BaseModel):
     cash_usd: float = 100_000.0
     multiplier: int = 4
     options_level: int = 3
+    holdings: dict[str, StrictInt] = Field(default_factory=dict)
 
 
 class _File(BaseModel):
@@ -47,7 +48,8 @@ def _made(account: _Account, place: str, environment: Mapping[str, str]) -> Acco
         if not environment.get(name):
             raise ConfigurationError(f"{place}.{field}: the environment variable {name} is not set; set it to any word")
     key, secret = environment[account.key_variable], environment[account.secret_variable]
-    return AccountConfig(key, secret, account.cash_usd, account.multiplier, account.options_level)
+    terms = (account.cash_usd, account.multiplier, account.options_level, holdings_of(account.holdings))
+    return AccountConfig(key, secret, *terms)
 
 
 def _told(error: ValidationError) -> str:

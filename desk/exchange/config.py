@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from desk.domain.errors import ConfigurationError
@@ -16,6 +19,9 @@ SECRET_VARIABLE = "LUMIDESK_EXCHANGE_SECRET"
 STEPPED = 0.0
 FULL_SPEED = math.inf
 LARGEST_CASH_USD = 1e12
+CENT = Decimal("0.01")
+# Symbol and whole shares: pairs, because settings are frozen.
+Holdings = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class AccountConfig:
     """One account: its keys, what it starts with, and what it may do.
 
     `multiplier` 1 is a cash account that cannot short, 2 Reg T margin, 4 margin with intraday buying power, as Alpaca's paper
-    accounts have. `options_level` 0 to 3, 3 for spreads.
+    accounts have. `options_level` 0 to 3, 3 for spreads. `holdings` are whole shares that the account has from the start, symbol
+    and number: bought at the last close before it (`desk.exchange.opening`), paid from `cash_usd`.
     """
 
     api_key: str = field(repr=False)
@@ -31,12 +38,22 @@ class AccountConfig:
     cash_usd: float = 100_000.0
     multiplier: int = 4
     options_level: int = 3
+    holdings: Holdings = ()
+
+    @property
+    def cash(self) -> Decimal:
+        """`cash_usd` to the cent."""
+        return Decimal(repr(self.cash_usd)).quantize(CENT)
 
     def __post_init__(self) -> None:
         cash_is_fine = math.isfinite(self.cash_usd) and 0 < self.cash_usd <= LARGEST_CASH_USD
         _require(cash_is_fine, "cash_usd", self.cash_usd, "give dollars above zero, at most 1e12")
         _require(self.multiplier in (1, 2, 4), "multiplier", self.multiplier, "give 1 for a cash account, 2 or 4 for margin")
         _require(self.options_level in (0, 1, 2, 3), "options_level", self.options_level, "give a level from 0 to 3")
+        for symbol, shares in self.holdings:
+            _require(shares >= 1, f"holdings.{symbol}", shares, "give a whole number of shares from 1 up")
+        twice = sorted(symbol for symbol, count in Counter(symbol for symbol, _ in self.holdings).items() if count > 1)
+        _require(not twice, "holdings", ", ".join(twice), "give each symbol once")
 
 
 @dataclass(frozen=True)
@@ -48,9 +65,9 @@ class ExchangeConfig:
     alone, 1.0 as real time does, 60.0 an hour a minute, `FULL_SPEED` as fast as the machine can. `port` 0 takes a free one.
     `partial_fill_probability` is the chance that an order is first filled in part only: Alpaca's paper account does so one time
     in ten (https://docs.alpaca.markets/docs/paper-trading). The first account has `api_key`, `api_secret`, `cash_usd`,
-    `multiplier` and `options_level`; `accounts` are further ones. `requests_per_minute` is the limit of each account, None for no
-    limit; `with_fees` charges what regulators do; `faults` is a file of faults. `not_fractionable`, `not_shortable` and
-    `hard_to_borrow` are symbols that are so; the others are not. Raises ConfigurationError for a value out of range.
+    `multiplier`, `options_level` and `holdings`; `accounts` are further ones. `requests_per_minute` is the limit of each account,
+    None for no limit; `with_fees` charges what regulators do; `faults` is a file of faults. `not_fractionable`, `not_shortable`
+    and `hard_to_borrow` are symbols that are so; the others are not. Raises ConfigurationError for a value out of range.
     """
 
     source: str
@@ -66,6 +83,7 @@ class ExchangeConfig:
     api_secret: str = field(default="", repr=False)
     multiplier: int = 4
     options_level: int = 3
+    holdings: Holdings = ()
     accounts: tuple[AccountConfig, ...] = ()
     speed: float = STEPPED
     latency: Latency = AT_ONCE
@@ -96,8 +114,13 @@ class ExchangeConfig:
 
     def all_accounts(self) -> tuple[AccountConfig, ...]:
         """The accounts in order; the first is the one that the config itself describes."""
-        first = AccountConfig(self.api_key, self.api_secret, self.cash_usd, self.multiplier, self.options_level)
-        return (first, *self.accounts)
+        terms = (self.cash_usd, self.multiplier, self.options_level, self.holdings)
+        return (AccountConfig(self.api_key, self.api_secret, *terms), *self.accounts)
+
+
+def holdings_of(shares: Mapping[str, int]) -> Holdings:
+    """Shares by symbol, as settings have them: in order of symbols."""
+    return tuple(sorted(shares.items()))
 
 
 def _require(holds: bool, name: str, value: object, fix: str) -> None:

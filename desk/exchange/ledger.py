@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import uuid5
 
 from desk.data.calendars import NEW_YORK
+from desk.exchange.exposure import Exposure
 from desk.exchange.machine.book import NAMESPACE
 from desk.exchange.machine.orders import ZERO, Event, LegFill, Order
 from desk.exchange.rules.rejections import FORBIDDEN, Rejection
@@ -134,7 +135,7 @@ class Ledger:
     refused: list[Refused] = field(default_factory=list)
     gapped: list[GappedStop] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
-    unprotected_share_seconds: dict[str, float] = field(default_factory=dict)
+    exposure: Exposure = field(default_factory=Exposure)
     entries: list[Entry] = field(default_factory=list)
     seed: int = 0
     fees_charged: int = 0
@@ -206,12 +207,6 @@ class Ledger:
     def refuse(self, at: datetime, client_order_id: object, rejection: Rejection) -> None:
         shown = client_order_id if isinstance(client_order_id, str) else None
         self.refused.append(Refused(at, shown, rejection.status, rejection.code, rejection.message))
-
-    def expose(self, bare: Mapping[str, Decimal | int], duration: timedelta) -> None:
-        """Add `duration` during which the shares in `bare` had no exit."""
-        for symbol, shares in bare.items():
-            seconds = float(shares) * duration.total_seconds()
-            self.unprotected_share_seconds[symbol] = self.unprotected_share_seconds.get(symbol, 0.0) + seconds
 
     def closing_mark(self, before: date) -> Mark | None:
         """The last mark of a New York date before `before`; the opening one counts as a closing, None when it is later."""

@@ -7,6 +7,7 @@ while time flies. Virtual time never goes back; a client that advances it takes 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from datetime import datetime, timedelta
 from desk.exchange.config import FULL_SPEED, STEPPED
 
 TICK_SECONDS = 0.005
+# The finest that the event loop waits for.
+SHORTEST_SECONDS = 0.001
 # At full speed: how much work between two looks at the network, and how far ahead one step may aim.
 SLICE_SECONDS = 0.004
 STRIDE = timedelta(minutes=5)
@@ -24,12 +27,13 @@ monotonic = time.perf_counter
 @dataclass(frozen=True)
 class Paced:
     """What the pacer moves. `advance` moves to an instant or to the first trade update before it, `flush` streams updates,
-    `end` tells the first instant beyond the data."""
+    `end` tells the first instant beyond the data, `due` the next one at which something that was asked for happens by itself."""
 
     now: Callable[[], datetime]
     advance: Callable[[datetime], object]
     flush: Callable[[], None]
     end: Callable[[], datetime]
+    due: Callable[[], datetime | None]
 
 
 class Pacer:
@@ -39,21 +43,38 @@ class Pacer:
         self._paced = paced
         self._speed = speed
         self._target = self._seen = paced.now()
+        self._looked_at: float | None = None
 
     async def run(self) -> None:
         """Until the task is cancelled: at the end of the data it waits, for the exchange may be reset. Returns at once for a
         clock that clients step."""
         if self._speed == STEPPED:
             return
-        step = self._fly if self._speed == FULL_SPEED else self._keep_pace
-        before = monotonic()
+        self._looked_at = monotonic()
         while True:
-            is_waiting = self._speed != FULL_SPEED or self._is_over()
-            await asyncio.sleep(TICK_SECONDS if is_waiting else 0)
-            after = monotonic()
-            if not self._is_over():
-                step(after - before)
-            before = after
+            await asyncio.sleep(self._pause_seconds())
+            self._turn()
+
+    def catch_up(self) -> None:
+        """Come to the present. Between two turns time stands still: what a client asks for then would be dated too early, and
+        what was due meanwhile would look as if it had not happened. Nothing to do for a clock that is stepped or that flies."""
+        if self._looked_at is not None and self._speed != FULL_SPEED:
+            self._turn()
+
+    def _pause_seconds(self) -> float:
+        """Until the next turn, or until something is due before it."""
+        if self._speed == FULL_SPEED:
+            return TICK_SECONDS if self._is_over() else 0.0
+        due = self._paced.due()
+        until_due = math.inf if due is None else (due - self._paced.now()).total_seconds() / self._speed
+        return min(TICK_SECONDS, max(SHORTEST_SECONDS, until_due))
+
+    def _turn(self) -> None:
+        before, self._looked_at = self._looked_at, monotonic()
+        if before is None or self._is_over():
+            return
+        step = self._fly if self._speed == FULL_SPEED else self._keep_pace
+        step(self._looked_at - before)
 
     def _keep_pace(self, passed_seconds: float) -> None:
         now = self._paced.now()

@@ -35,6 +35,7 @@ SETTINGS = (
     "start",
     "multiplier",
     "options_level",
+    "holdings",
     "spread_bps",
     "with_fees",
     "has_sip",
@@ -45,6 +46,7 @@ SETTINGS = (
 )
 FIRST: dict[str, object] = {
     **{"multiplier": 4, "options_level": 3, "spread_bps": 2.0, "with_fees": False, "has_sip": False},
+    **{"holdings": {}},
     **{"not_fractionable": [], "not_shortable": [], "hard_to_borrow": []},
 }
 

@@ -132,12 +132,13 @@ def serve(
             state.save(exchange, config.state_file)
 
     server = Server(exchange, access_log, save, stop, wall=time.time, is_open_to_network=is_open_to_network)
-    pacer = Pacer(Paced(lambda: exchange.now, exchange.advance, server.flush, lambda: exchange.sessions.end), config.speed)
+    paced = Paced(lambda: exchange.now, exchange.advance, server.flush, lambda: exchange.sessions.end, exchange.next_due)
+    pacer = Pacer(paced, config.speed)
     on_ready()
     try:
         # uvicorn passes Ctrl-C on when it has closed down in order; for us that is the end and no error.
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_run(Bounded(server.app()), listener, pacer, stop))
+            asyncio.run(_run(Bounded(Punctual(server.app(), pacer.catch_up)), listener, pacer, stop))
     finally:
         save()
         access_log.close()
@@ -203,6 +204,19 @@ class Bounded:
             return waiting.pop() if waiting else await receive()
 
         await self._app(scope, replay, send)
+
+
+class Punctual:
+    """Brings the clock to the present before a request is looked at."""
+
+    def __init__(self, app: ASGIApp, catch_up: Callable[[], None]) -> None:
+        self._app = app
+        self._catch_up = catch_up
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._catch_up()
+        await self._app(scope, receive, send)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:

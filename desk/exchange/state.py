@@ -22,7 +22,7 @@ from desk.exchange.trading_account import Account
 from desk.exchange.venue import Exchange
 from desk.exchange.watchlists import Watchlist
 
-VERSION = 3
+VERSION = 4
 # A state belongs to its prices and rules: going on with others would tell a story that never happened.
 BOUND = (
     *("source", "start", "seed", "spread_bps", "partial_fill_probability", "latency", "switches", "with_fees"),
@@ -73,7 +73,10 @@ def _by_number(exchange: Exchange) -> list[Account]:
 
 
 def _bound(config: ExchangeConfig) -> dict[str, Any]:
-    accounts = [{name: getattr(account, name) for name in BOUND_OF_ACCOUNTS} for account in config.all_accounts()]
+    accounts = [
+        {name: getattr(account, name) for name in BOUND_OF_ACCOUNTS} | {"holdings": dict(account.holdings)}
+        for account in config.all_accounts()
+    ]
     return {name: encode(getattr(config, name)) for name in BOUND} | {"accounts": accounts}
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from desk.data.calendars import Session
-from desk.exchange import day_end
+from desk.exchange import day_end, opening
 from desk.exchange.account_settings import settings_of
 from desk.exchange.config import AccountConfig
 from desk.exchange.ledger import Ledger, Mark
@@ -19,6 +20,7 @@ from desk.exchange.machine.book import NAMESPACE, Book, multiplier
 from desk.exchange.machine.commands import Cancel, Command, Replace, Submit, Tick
 from desk.exchange.machine.machine import apply
 from desk.exchange.machine.orders import UNIT_USD, ZERO, Event, Order, Ticket
+from desk.exchange.opening import Opening
 from desk.exchange.rules.closing import closing_ticket
 from desk.exchange.rules.parsing import parse_ticket
 from desk.exchange.rules.power import Power, power_of_account
@@ -34,7 +36,6 @@ from desk.exchange.words import OrderType
 if TYPE_CHECKING:
     from desk.exchange.venue import Exchange
 
-CENT = Decimal("0.01")
 ID_LENGTH = 36
 
 
@@ -49,25 +50,25 @@ class View:
 class Account:
     """Books, ledger and settings of one pair of keys. Only `apply`, `begin_day` and `close_out` change the books."""
 
-    def __init__(self, exchange: Exchange, config: AccountConfig, number: int) -> None:
+    def __init__(self, exchange: Exchange, config: AccountConfig, number: int, bought: Iterable[Opening] = ()) -> None:
         self.exchange = exchange
         self.config = config
         self.number = number
         given = exchange.config
-        cash = Decimal(repr(config.cash_usd)).quantize(CENT)
         self.book = Book(
             seed=given.seed + 1_000_003 * number,
-            cash_usd=cash,
+            cash_usd=config.cash,
             partial_fill_probability=given.partial_fill_probability,
             latency=given.latency,
             switches=given.switches,
             is_cash_account=config.multiplier == 1,
         )
-        self.ledger = Ledger(opened_at=exchange.now, marks=[Mark(exchange.now, cash, cash)], seed=self.book.seed)
+        self.ledger = Ledger(opened_at=exchange.now, marks=[Mark(exchange.now, config.cash, config.cash)], seed=self.book.seed)
+        opening.enter(self.book, self.ledger, bought)
         self.settings = settings_of(config)
         self.watchlists: dict[str, Watchlist] = {}
         self.outbox: list[tuple[int, Event]] = []
-        self._bare = unprotected_shares(self.book)
+        self.bare = unprotected_shares(self.book)
 
     @property
     def api_key(self) -> str:
@@ -183,8 +184,8 @@ class Account:
         return self.book.cash_usd + sum(worth, ZERO)
 
     def last(self, symbol: str) -> Decimal:
-        """Last trade in dollars; zero for a symbol that has not traded yet."""
-        return (self.exchange.market.last(symbol, self.exchange.now) or 0) * UNIT_USD
+        """Last trade in dollars; the first price of a stock that has not traded yet, zero for an option."""
+        return (self.exchange.market.worth(symbol, self.exchange.now) or 0) * UNIT_USD
 
     # time
 
@@ -192,9 +193,9 @@ class Account:
         self.book.halted = self.exchange.halted_now()
         self.apply(tick)
 
-    def expose(self, duration: timedelta) -> None:
+    def expose(self, since: datetime, until: datetime) -> None:
         """Time passes over shares that stand bare."""
-        self.ledger.expose(self._bare, duration)
+        self.ledger.exposure.expose(self.bare, since, until)
 
     def begin_day(self, day: date) -> None:
         """04:00 New York of a session: corporate actions take effect."""
@@ -207,11 +208,11 @@ class Account:
         if is_close:
             day_end.charge_fees(self, session)
             self.ledger.marks.append(Mark(self.exchange.now, self.equity(), self.book.cash_usd))
-        self._bare = unprotected_shares(self.book)
+        self.bare = unprotected_shares(self.book)
 
     def look_again(self) -> None:
         """Books, ledger and settings were put in place from a saved state."""
-        self._bare = unprotected_shares(self.book)
+        self.bare = unprotected_shares(self.book)
 
     def symbols_asked_for(self) -> set[str]:
         return self.book.live_symbols()
@@ -241,7 +242,7 @@ class Account:
     def tell(self, events: list[Event]) -> None:
         """Note what happened, for the records and for the stream."""
         now, session = self.exchange.now, self.exchange.sessions.open_or_closing_at(self.exchange.now)
-        self._bare = unprotected_shares(self.book)
+        self.bare = unprotected_shares(self.book)
         is_opening = session is not None and now == session.opens_at
         for event in events:
             self.ledger.record(event, is_opening)

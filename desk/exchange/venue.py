@@ -25,6 +25,7 @@ from desk.exchange.market.options.board import OptionBoard
 from desk.exchange.market.options.recorded import load_recorded_chains
 from desk.exchange.market.prices import Market, Splits
 from desk.exchange.market.sessions import EARLY_OPEN, Phase, SessionTable, new_york, nyse_sessions
+from desk.exchange.opening import openings
 from desk.exchange.rules.rejections import Rejection, unprocessable
 from desk.exchange.trading_account import Account
 
@@ -50,20 +51,19 @@ class Exchange:
         config = self.config if config is None else config
         start = config.start or source.sessions()[0]
         sessions: SessionTable = nyse_sessions(_days_needed(source.sessions(), start))
-        opened_at = sessions.first_instant(start)  # refuses before anything is changed
+        opened_at = sessions.first_instant(start)
+        market, board, actions = _prices(config, source, sessions)
+        bought = [openings(account, market, opened_at) for account in config.all_accounts()]
+        # What is refused has been by now, and nothing is changed then.
         self.config, self.sessions, self.opened_at = config, sessions, opened_at
-        self.market = Market(source, self.sessions, config.seed, config.spread_bps)
-        directory = None if config.source == "bundled" else Path(config.source)
-        is_there = directory is not None and directory.is_dir()
-        self.board = OptionBoard(source, config.seed, load_recorded_chains(directory) if directory and is_there else {})
-        self.market.board = self.board
-        self.actions = load_corporate_actions(directory)
+        self.market, self.board, self.actions = market, board, actions
         self.now = self.opened_at
         self.faults.clear()
         self.halted: set[str] = set()
         self._halted_before: dict[str, None] = {}
         self.accounts: dict[str, Account] = {
-            account.api_key: Account(self, account, number) for number, account in enumerate(config.all_accounts())
+            account.api_key: Account(self, account, number, bought[number])
+            for number, account in enumerate(config.all_accounts())
         }
 
     @property
@@ -122,10 +122,14 @@ class Exchange:
         found = [next_instant(account.book, self.market, session, self.now) for account in self.accounts.values()]
         return min((each for each in (*found, self.machine_faults.next_change(self.now)) if each is not None), default=None)
 
+    def next_due(self) -> datetime | None:
+        """When the next of the things happens that were asked for and take a moment."""
+        return min((timer.at for account in self.accounts.values() for timer in account.book.timers), default=None)
+
     def _pass_time(self, to: datetime) -> None:
         before, self.now = self.now, to
         for account in self.accounts.values():
-            account.expose(to - before)
+            account.expose(before, to)
         for told in self.on_advance:
             told(before, to)
 
@@ -221,6 +225,18 @@ class Exchange:
     @property
     def today(self) -> date:
         return self.now.astimezone(NEW_YORK).date()
+
+
+def _prices(config: ExchangeConfig, source: Source, sessions: SessionTable) -> tuple[Market, OptionBoard, CorporateActions]:
+    """Stocks, options and what happens to both. Raises ConfigurationError for a file that is broken."""
+    directory = None if config.source == "bundled" else Path(config.source)
+    is_there = directory is not None and directory.is_dir()
+    market = Market(source, sessions, config.seed, config.spread_bps)
+    board = OptionBoard(source, config.seed, load_recorded_chains(directory) if directory and is_there else {})
+    actions = load_corporate_actions(directory)
+    market.board = board
+    market.splits = Splits(actions)
+    return market, board, actions
 
 
 def _marks(session: Session | None) -> tuple[datetime | None, ...]:

@@ -24,6 +24,7 @@ from desk.domain.journal import (
     RunStopped,
     SentAgain,
     SharesAdopted,
+    StopPassed,
 )
 from desk.domain.orders import OrderEvent
 from desk.domain.steps import Cancel, Replace, Submit
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Any]] = {
     "break": BreakFound,
     "mode": ModeChanged,
     "link": LinkChanged,
+    "stop_passed": StopPassed,
     "skipped": IterationSkipped,
     "run_stopped": RunStopped,
 }

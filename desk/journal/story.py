@@ -43,8 +43,8 @@ def _names(reader: JournalReader, root: str) -> Set[str]:
     names = {root}
     for stored in reader.rows(kinds=_SPEAKING):
         body = _body(stored)
-        if stored.step_key is not None and (body.get("of_key") in names or body.get("covers") in names):
-            names.add(stored.step_key)
+        if stored.step_key is not None and names & {body.get("of_key"), body.get("covers"), body.get("splits")}:
+            names |= {stored.step_key, *filter(None, [body.get("covers")])}
         elif body.get("key") in names:
             names.update(_broker_ids(body))
     return names

@@ -16,7 +16,7 @@ from desk.journal.stored import Stored
 
 # Which earlier message a value speaks of.
 _REFERENCES: Mapping[type[Any], Callable[[Any], str | None]] = {
-    Submit: lambda value: value.covers,
+    Submit: lambda value: value.splits or value.covers,  # a lot begins with the order that sells it
     Replace: lambda value: value.of_key,
     Cancel: lambda value: value.of_key,
     OrderEvent: lambda value: value.key,
@@ -80,5 +80,7 @@ def _reading_problems(stored: Stored, seen: _Seen) -> Iterator[str]:
     about = _REFERENCES.get(type(row.value), lambda value: None)(row.value)
     if about is not None and about not in seen.keys:
         yield f"it speaks of {about}, which was never journaled before it"
+    if isinstance(row.value, Submit) and row.value.splits is not None and row.value.covers is not None:
+        seen.keys.add(row.value.covers)
     if stored.step_key is not None:
         seen.keys.add(stored.step_key)

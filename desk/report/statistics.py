@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
 from desk.report.new_york import session_of
 
-EXIT_ORDER = ("target", "stop", "time", "hand")
+EXIT_ORDER = ("target", "stop", "time", "trim", "hand")
 MARK_TOLERANCE = 0.001  # of a day's range: half a spread, at which a broker may value a position
 
 

@@ -8,11 +8,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 from alpaca.common.exceptions import APIError
-from lumibot.brokers.broker import Broker
 from lumibot.strategies import Strategy
 from lumibot.strategies.strategy_executor import StrategyExecutor
 from requests import RequestException
@@ -27,12 +26,14 @@ from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak
 from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
 from desk.runtime.account import Patience, Reconciler
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, host, market_hours, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, guardian_of, hedge_rules, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.found import FoundPositions
+from desk.runtime.guardian import GuardianThread
 from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by, pulse_of, stream_of
-from desk.runtime.hosting import wants_statistics
+from desk.runtime.live_executor import SILENCE, LiveEvents, LiveExecutor
 from desk.runtime.past import Past
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.request import RunRequest
@@ -45,134 +46,6 @@ STREAM_TIMEOUT_SECONDS = 30.0
 # A broker that is silent at the comparisons is so for days at the most; executions that are known already do no harm.
 SILENT_AT_MOST = timedelta(days=7)
 COMPARE_SECONDS = 60.0  # between two comparisons of a strategy that iterates more often: each costs requests
-
-
-# What a broker that does not answer raises, and a market that is too old to decide on.
-SILENCE = (RequestException, APIError, BrokerUnreachable)
-Told = Callable[[BaseException], None]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveEvents:
-    """What an executor tells of: a crash, an iteration that did not take place, the end of every try at one, and the close."""
-
-    crashed: Told
-    skipped: Told
-    tried: Callable[[], None] = lambda: None
-    closed: Callable[[], None] = lambda: None
-
-
-class LiveExecutor(StrategyExecutor):
-    """Lumibot's executor, repaired so that nothing it meets is silent: a broker that does not answer skips an iteration, and
-    every other exception, in an iteration, a sync, a callback or a hook, is told. The loop goes on after each of them.
-    """
-
-    scheduler: Any
-    exception: Any
-
-    def __init__(self, strategy: Any, events: LiveEvents, clock: Clock) -> None:
-        super().__init__(strategy)
-        self._events = events
-        self._clock = clock
-        self._iterating = Lock()
-        self._crash: BaseException | None = None
-        self._capture_locals = False
-        self._on_trading_iteration_callable = strategy.on_trading_iteration
-        # Lumibot sleeps until the opening in one piece, by a clock that stands still while the machine sleeps.
-        self.broker.sleep = self._sleep
-        # Its Alpaca calls a method at each close that it does not have; the base class only waits.
-        self.broker._await_market_to_close = Broker._await_market_to_close.__get__(self.broker)
-
-    def _trace_stats(self, context: Any, snapshot_before: Any) -> Any:
-        return super()._trace_stats(context, snapshot_before) if wants_statistics(self.strategy) else None
-
-    def process_queue(self, skip_first_iteration_events: bool = False) -> None:
-        super().process_queue(skip_first_iteration_events=False)
-
-    def process_event(self, event: Any, payload: Any, skip_first_iteration_events: bool = True) -> None:
-        # A callback that raises would end the thread that brings all later ones.
-        try:
-            super().process_event(event, payload, skip_first_iteration_events)
-        except Exception as error:
-            self._met(error)
-
-    def _on_trading_iteration(self) -> None:
-        if not self.should_continue:
-            return
-        with self._iterating:
-            try:
-                super()._on_trading_iteration()
-            except Exception as error:
-                self.broker._hold_trade_events = False
-                self.broker.process_held_trades()
-                self._met(error)
-            finally:
-                self._in_trading_iteration = False
-                self._events.tried()
-
-    def _run_live_trading_iteration_with_priority_drains(self, on_trading_iteration: Callable[[], None]) -> None:
-        try:
-            super()._run_live_trading_iteration_with_priority_drains(on_trading_iteration)
-        except SILENCE as error:
-            self._events.skipped(error)
-
-    def _run_trading_session(self) -> None:
-        try:
-            super()._run_trading_session()
-        except Exception as error:
-            self._met(error)
-            self.stop_event.wait(5.0)  # or Lumibot tries again at once, and for ever
-
-    def _after_market_closes(self) -> None:
-        super()._after_market_closes()
-        self._events.closed()
-
-    def _initialize_live_market_calendars_for_run_once(self) -> None:
-        # The broker answers by the desk's clock and calendar; Lumibot's precheck would ask the machine's.
-        self._run_once_market_open_override = None
-
-    def _scheduled_drain_after_iteration(self) -> None:
-        """Lumibot would wait five minutes for every order to end; a bracket's exits are meant to rest for weeks."""
-
-    def _met(self, error: BaseException) -> None:
-        if isinstance(error, SILENCE):
-            self._events.skipped(error)
-        else:
-            self._on_bot_crash(error)
-
-    def _on_bot_crash(self, error: BaseException) -> None:
-        # Lumibot would take its scheduler and the thread of the callbacks down, and go on without the second. Here both go on,
-        # so that positions can leave; the desk opens nothing more until a person looks.
-        if error is self._crash:
-            return
-        self._crash = self.exception = error
-        self._events.crashed(error)
-        try:
-            self.strategy.on_bot_crash(error)
-        except Exception:
-            log.exception("on_bot_crash of the strategy raised")
-
-    def _sleep(self, seconds: float) -> None:
-        until = self._clock.now() + timedelta(seconds=seconds)
-        while not self.stop_event.is_set() and (left := (until - self._clock.now()).total_seconds()) > 0:
-            self.stop_event.wait(min(left, 5.0))
-
-    def woken(self) -> None:
-        """The machine slept: the scheduler still waits as long as it meant to before."""
-        scheduler = self.scheduler
-        if scheduler is not None and scheduler.running:
-            scheduler.wakeup()
-
-    def finish(self, seconds: float = 10.0) -> None:
-        """Begin nothing more, and wait for an iteration that goes on, so that it ends before the journal is closed."""
-        self.stop_event.set()
-        self.check_queue_stop_event.set()
-        if self._iterating.acquire(timeout=seconds):
-            self._iterating.release()
-        if self.is_alive():
-            self.join(seconds)  # or the loop would make a new scheduler
-        if self.scheduler is not None and self.scheduler.running:
-            self.scheduler.shutdown(wait=False)
 
 
 def account_number(endpoint: Endpoint) -> str:
@@ -232,14 +105,19 @@ class AlpacaRun:
             broker = connect(cast := self._cast(desk))
             stack.callback(broker.close)
             _await_stream(broker)
-            error = self._trade(cast, broker, pulse)
+            every = timedelta(seconds=self.request.settings.behaviour.guardian_seconds)
+            guardian = GuardianThread(guardian_of(cast, broker, every), desk)
+            stack.callback(guardian.stop)
+            error = self._trade(cast, broker, pulse, guardian, journal.nonce)
             return self._result(desk, journal, stopwatch() - began, error)
 
     def _tenancy(self) -> Tenancy:
         account = self.account or account_number(self.endpoint)
         return Tenancy(account, self.rhythm.lease_seconds, self.show, self.stop, waits=not self.request.once)
 
-    def _trade(self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None) -> BaseException | None:
+    def _trade(
+        self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None, guardian: GuardianThread, nonce: str
+    ) -> BaseException | None:
         desk = cast.desk
         watch = _Watch(self, desk, broker)
         strategy = host(cast, broker, lambda hosted: LiveExecutor(hosted, watch.events(), self.clock))
@@ -251,7 +129,10 @@ class AlpacaRun:
         found = desk.start(started, watch.reconciler.view())
         if found:
             raise ReconciliationBreak("nothing was traded: " + "; ".join(str(each) for each in found))
+        watch.found = self._found(cast, broker, nonce)
         watch.compare()
+        if not self.request.dry_run:
+            guardian.start()
         executor: Any = strategy._executor
         if pulse:
             pulse.follow(watch.vitals(executor))
@@ -265,6 +146,13 @@ class AlpacaRun:
         desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), desk.iterations))
         error: BaseException | None = executor.exception
         return error
+
+    def _found(self, cast: Cast, broker: DeskAlpaca, nonce: str) -> FoundPositions | None:
+        """What takes found shares over, None where the person wants them left alone."""
+        behaviour = self.request.settings.behaviour
+        if behaviour.found_positions == "report":
+            return None
+        return FoundPositions(cast.desk, broker.api, nonce, self.clock, exit_rule_of(behaviour), self.show)
 
     def _result(self, desk: Desk, journal: Journal, seconds: float, error: BaseException | None) -> RunResult:
         rows = tuple(journal.rows())
@@ -308,6 +196,7 @@ class AlpacaRun:
             Path(self.folder.models),
             self.on_iteration,
             self._gateway,
+            hedge=hedge_rules(behaviour, behaviour.sentiment_symbols.alpaca),
         )
 
     def _gateway(self, broker: DeskAlpaca, strategy: Strategy) -> Gateway:
@@ -323,6 +212,7 @@ class _Watch:
         self._broker = broker
         self._tried_at = self._compared_at = run.clock.now()
         self.reconciler: Reconciler
+        self.found: FoundPositions | None = None
 
     def events(self) -> LiveEvents:
         return LiveEvents(self._crashed, self._skipped, self._tried, self.compare)
@@ -344,6 +234,8 @@ class _Watch:
         try:
             self.reconciler.look(now)
             self._compared_at = now
+            if self.found is not None:
+                self.found.protect()
         except SILENCE as error:
             log.warning("the account could not be compared with the journal: %r", error)
 

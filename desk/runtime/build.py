@@ -22,9 +22,10 @@ from desk.brokers.alpaca_market import STALE_AFTER, AlpacaMarketFeed, DeskAlpaca
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.stream_timing import StreamTiming
 from desk.core.ports import Clock, Gateway, Journal
+from desk.core.rebalance import RebalanceRules
 from desk.core.review import Limits
 from desk.data import calendars
-from desk.domain.decisions import Target
+from desk.domain.decisions import FixedExit, Target
 from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak, Refused
 from desk.domain.market import Market
 from desk.domain.trades import Account
@@ -40,11 +41,13 @@ from desk.runtime.corridor import Corridor, Iteration
 from desk.runtime.decided import Decided
 from desk.runtime.desk import Desk
 from desk.runtime.desk_thread import DeskThread
+from desk.runtime.guardian import Guardian
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 from desk.runtime.request import RunRequest
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
+from hedging.rules import HedgeRules, inverse_funds, symbols
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -62,8 +65,55 @@ def fresh_nonce() -> str:
     return secrets.token_hex(4)
 
 
+def inverse_symbols(behaviour: Behaviour) -> frozenset[str]:
+    """The funds that rise when the market falls; they have a cap of their own."""
+    funds = behaviour.inverse_etfs
+    return frozenset({funds.general, funds.sp500, funds.tech})
+
+
 def limits_of(behaviour: Behaviour, gate_enforced: bool) -> Limits:
-    return Limits(behaviour.max_position_fraction, behaviour.confidence_threshold if gate_enforced else None)
+    least = behaviour.confidence_threshold if gate_enforced else None
+    return Limits(behaviour.max_position_fraction, least, inverse_symbols(behaviour), behaviour.max_inverse_fraction)
+
+
+def hedge_rules(behaviour: Behaviour, names: Sequence[str]) -> HedgeRules | None:
+    """Rules of the hedge, whose mood is that of `names`; None when the person wants no hedging."""
+    if not behaviour.hedging:
+        return None
+    funds = behaviour.inverse_etfs
+    return HedgeRules(
+        inverse_funds(funds.general, funds.sp500, funds.tech),
+        tuple(names),
+        behaviour.overbought_rsi,
+        behaviour.bearish_share,
+        behaviour.rsi_length,
+        behaviour.max_inverse_fraction,
+        behaviour.stop_loss_fraction,
+        behaviour.take_profit_fraction,
+        behaviour.hedge_ratio,
+    )
+
+
+def exit_rule_of(behaviour: Behaviour) -> FixedExit:
+    """Where the exits of found shares go; nothing makes those leave by time."""
+    return FixedExit(
+        behaviour.stop_loss_fraction,
+        behaviour.take_profit_fraction,
+        behaviour.break_even_after_fraction,
+        behaviour.trail_fraction,
+    )
+
+
+def rules_of(behaviour: Behaviour) -> RebalanceRules:
+    return RebalanceRules(
+        behaviour.max_position_fraction,
+        trim_band_fraction=behaviour.trim_band_fraction,
+        tolerance_fraction=behaviour.tolerance_fraction,
+        min_notional_usd=behaviour.min_trade_usd,
+        cash_buffer_fraction=behaviour.cash_buffer_fraction,
+        inverse_symbols=inverse_symbols(behaviour),
+        max_inverse_fraction=behaviour.max_inverse_fraction,
+    )
 
 
 def plain(behaviour: Behaviour) -> Mapping[str, Any]:
@@ -131,7 +181,8 @@ def open_desk(request: RunRequest, journal_at: Path | str, clock: Clock, tenancy
         prove(journal_at)
         if request.dry_run:
             journal = _copied(stored)
-        desk = PunctualDesk(journal, clock, limits_of(request.settings.behaviour, request.gate_enforced))
+        behaviour = request.settings.behaviour
+        desk = PunctualDesk(journal, clock, limits_of(behaviour, request.gate_enforced), rules_of(behaviour))
         desk.work_in(DeskThread(on_error=lambda error: desk.halt(f"the desk met an error: {type(error).__name__}: {error}")))
         desk.recover()
     except BaseException:
@@ -196,6 +247,7 @@ class Cast:
     watch: Callable[[Iteration], None]
     gateway_for: Callable[[DeskAlpaca, Strategy], Gateway] = AlpacaGateway
     timing: StreamTiming | None = None
+    hedge: HedgeRules | None = None
     in_lockstep: bool = False  # with the built-in exchange, whose time stands still until all is sent
 
 
@@ -211,7 +263,8 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
     cls = cast.strategy_class
     if issubclass(cls, DeskStrategy):
         parameters = cls.parameters_from(plain(cast.request.settings.behaviour))
-        cls = cls.bound(lambda strategy: _corridor(cast, broker, strategy), parameters, Surroundings(cast.model_folder))
+        surroundings = Surroundings(cast.model_folder, hedge=cast.hedge)
+        cls = cls.bound(lambda strategy: _corridor(cast, broker, strategy), parameters, surroundings)
         cls.sleeptime_setting = cast.request.settings.behaviour.sleeptime
     if executor_for is not None:
         cls = hosted(cls, executor_for)
@@ -223,4 +276,11 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
 
 def _corridor(cast: Cast, broker: DeskAlpaca, strategy: Strategy) -> Corridor:
     feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
-    return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch)
+    watched = () if cast.hedge is None else symbols(cast.hedge)
+    return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch, watched)
+
+
+def guardian_of(cast: Cast, broker: DeskAlpaca, every: timedelta) -> Guardian:
+    """A guardian over the desk of `cast`, with prices from `broker`."""
+    feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
+    return Guardian(cast.desk, feed, cast.clock, market_hours, every)

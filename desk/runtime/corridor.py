@@ -12,6 +12,7 @@ from desk.domain.market import Market
 from desk.domain.trades import Account, Book
 from desk.runtime.decided import Decided
 from desk.runtime.desk import Desk
+from hedging.plan import HedgePlan
 
 
 class Planner(Protocol):
@@ -20,6 +21,8 @@ class Planner(Protocol):
     def signals(self, market: Market, book: Book) -> Sequence[Signal]: ...
 
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]: ...
+
+    def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,19 @@ class Iteration:
     book: Book
     signals: tuple[Signal, ...]
     decided: Decided
+    hedge: HedgePlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a strategy wants at one look at the market; the hedge comes first, since it stands against what is held."""
+
+    market: Market
+    account: Account
+    book: Book
+    signals: tuple[Signal, ...]
+    hedge: HedgePlan | None
+    targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +58,25 @@ class Corridor:
     account_feed: AccountFeed
     universe: tuple[str, ...]
     watch: Callable[[Iteration], None]
+    watched: tuple[str, ...] = ()  # symbols that are looked at beside those that may be traded by signal
+
+    def wishes(self, planner: Planner) -> Wishes:
+        """Look at the market and ask the strategy; nothing is decided."""
+        book = self.desk.book
+        symbols = dict.fromkeys((*self.universe, *self.watched, *book.shares()))
+        market = self.market_feed.observe(tuple(symbols))
+        account = self.account_feed.account()
+        shown = market.within(self.universe)
+        signals = tuple(planner.signals(shown, book))
+        hedge = planner.hedge(market, book, account.equity_usd)
+        hedges = () if hedge is None else hedge.targets
+        return Wishes(market, account, book, signals, hedge, (*hedges, *planner.targets(signals, shown, book)))
 
     def iterate(self, planner: Planner) -> Iteration:
         """Run one iteration and return it; raises what the broker or the strategy raises, with nothing half-journaled."""
-        market = self.market_feed.observe(self.universe)
-        account = self.account_feed.account()
-        book = self.desk.book
-        signals = tuple(planner.signals(market, book))
-        targets = planner.targets(signals, market, book)
-        decided = self.desk.decide(market, account, targets)
-        self.desk.finish_iteration(market.session, account, len(book.shares()))
-        iteration = Iteration(market, account, book, signals, decided)
+        wishes = self.wishes(planner)
+        decided = self.desk.decide(wishes.market, wishes.account, wishes.targets)
+        self.desk.finish_iteration(wishes.market.session, wishes.account, len(wishes.book.shares()))
+        iteration = Iteration(wishes.market, wishes.account, wishes.book, wishes.signals, decided, wishes.hedge)
         self.watch(iteration)
         return iteration

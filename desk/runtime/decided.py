@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desk.domain.breaks import Break
-from desk.domain.decisions import Denied
+from desk.domain.decisions import Approved, Denied
 from desk.domain.journal import RowValue
 from desk.domain.steps import Step
 
@@ -18,3 +18,13 @@ class Decided:
     denied: tuple[Denied, ...]
     breaks: tuple[Break, ...] = ()
     news: tuple[RowValue, ...] = ()
+    left_alone: tuple[Denied, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an iteration wants: a verdict for each intent, targets that make no sense, and what is left as it is and why."""
+
+    verdicts: tuple[Approved | Denied, ...]
+    unsound: tuple[Denied, ...]
+    left_alone: tuple[Denied, ...]

@@ -6,14 +6,17 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 
+from desk.core.covering import given_up
 from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
-from desk.core.protect import Stamp, cover, given_up, protect, stale_entries, unended
-from desk.core.rebalance import rebalance
+from desk.core.protect import Stamp, protect
+from desk.core.rebalance import RebalanceRules, rebalance
 from desk.core.reconcile import HARMLESS, BrokerView, foreign_seen
 from desk.core.review import Limits, Situation, review
 from desk.core.targets import checked
+from desk.core.upkeep import bids, half_filled, stale_entries
 from desk.domain.breaks import Break, Repair
 from desk.domain.decisions import Approved, Denied, Mode, Target
 from desk.domain.journal import (
@@ -33,14 +36,15 @@ from desk.domain.journal import (
     SharesAdopted,
 )
 from desk.domain.market import Market
-from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec
+from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
-from desk.runtime.decided import Decided
+from desk.runtime.decided import Decided, Plan
 from desk.runtime.desk_thread import InlineRunner, Runner
 from desk.runtime.foreign_orders import LivingForeign
 from desk.runtime.ledger import Ledger
 from desk.runtime.past import Past
+from desk.runtime.protection import Protection
 from desk.runtime.sent_steps import Member
 
 # What a broker says, or what is said of it.
@@ -50,16 +54,18 @@ Word = Heard | OrderEvent | Acknowledged | BrokerRefusal
 class Desk:
     """Implements `desk.core.ports.Door`. Public methods may be called from any thread."""
 
-    def __init__(self, journal: Journal, clock: Clock, limits: Limits) -> None:
+    def __init__(self, journal: Journal, clock: Clock, limits: Limits, rules: RebalanceRules | None = None) -> None:
         self._journal = journal
         self._clock = clock
         self._limits = limits
+        self._rules = rules or RebalanceRules(limits.max_position_fraction)
         self._owed: list[ModeChanged] = []
         self._inbox: deque[tuple[Sequence[Word], datetime]] = deque()
         self._news: list[RowValue] = []
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
         self._ledger = Ledger(journal.nonce)
+        self._protection = Protection(self._ledger, self._execute, lambda reason: self._set_mode(Mode.HALTED, reason))
         self._is_linked = True
         self._owes_cover = False
         self._in_doubt: set[str] = set()
@@ -108,13 +114,7 @@ class Desk:
 
     def recover(self) -> Book:
         """Rebuild the book from the journal. Starting afresh is the same with an empty journal."""
-        return self._runner.call(self._recover)
-
-    def _recover(self) -> Book:
-        for row in self._journal.rows():
-            self._ledger.replay(row)
-        self._ledger.close_gaps()
-        return self._ledger.book
+        return self._runner.call(lambda: self._ledger.recover(self._journal.rows()))
 
     # ---- one iteration -------------------------------------------------------------------------------------------------
 
@@ -127,32 +127,51 @@ class Desk:
         found = self._reconciled(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
-        self._watch_slow_cancels(market.now)
-        given_up_before = {trade.key for trade in given_up(self._ledger.book)}
-        upkeep = self._execute([*cover(self._ledger.book), *stale_entries(self._ledger.book, stamp)], market.now)
-        sound, unsound = checked(targets, market, self._ledger.book)
-        intents = rebalance(sound, self._ledger.book, account.equity_usd, market)
-        # Without the broker's updates the book may be out of date: what it holds is protected and closed, nothing is opened.
-        mode = Mode.REDUCING if self._ledger.mode is Mode.ACTIVE and not self._is_linked else self._ledger.mode
-        situation = Situation(self._ledger.book, account, self._limits, mode, market.session)
-        verdicts = review(intents, situation)
-        planned = protect([verdict for verdict in verdicts if isinstance(verdict, Approved)], self._ledger.book, stamp)
-        denied = [verdict for verdict in (*unsound, *verdicts, *planned) if isinstance(verdict, Denied)]
+        self._protection.watch_slow_cancels(market.now)
+        given_up_before = frozenset(trade.key for trade in given_up(self._ledger.book))
+        due = self._protection.upkeep(bids(self._ledger.book, market), stamp)
+        upkeep = self._execute([*due, *stale_entries(self._ledger.book, stamp)], market.now)
+        plan = self._plan(market, account, targets)
+        planned = protect([verdict for verdict in plan.verdicts if isinstance(verdict, Approved)], self._ledger.book, stamp)
+        denied = [verdict for verdict in (*plan.unsound, *plan.verdicts, *planned) if isinstance(verdict, Denied)]
         self._write(denied, market.now)
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
         # What nothing else sells gets one more try an iteration, for as long as it takes.
-        insisted = self._execute(
-            [step for step in cover(self._ledger.book, most=None) if step.covers in given_up_before], market.now
-        )
-        return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news)
+        insisted = self._protection.insist(given_up_before, market.now)
+        return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news, plan.left_alone)
 
-    def _watch_slow_cancels(self, at: datetime) -> None:
-        for trade in unended(self._ledger.book, at):
-            self._set_mode(
-                Mode.HALTED,
-                f"{trade.shares} {trade.symbol} have no exit: the broker has not ended their half-filled entry, asked for at "
-                f"{trade.cancel_asked_at:%H:%M:%S} UTC. It is asked again at each iteration; look at the account at the broker",
-            )
+    def plan(self, market: Market, account: Account, targets: Sequence[Target]) -> Plan:
+        """What `decide` would do now, without doing it."""
+        return self._runner.call(lambda: self._plan(market, account, targets))
+
+    def _plan(self, market: Market, account: Account, targets: Sequence[Target]) -> Plan:
+        book = self._ledger.book
+        sound, unsound = checked(targets, market, book)
+        balanced = rebalance(sound, book, account.equity_usd, account.cash_usd, market, self._rules)
+        # Without the broker's updates the book may be out of date: what it holds is protected and closed, nothing is opened.
+        mode = Mode.REDUCING if self._ledger.mode is Mode.ACTIVE and not self._is_linked else self._ledger.mode
+        verdicts = review(balanced.intents, Situation(book, account, self._limits, mode, market.session))
+        return Plan(tuple(verdicts), tuple(unsound), balanced.left_alone)
+
+    def guard(self, prices: Mapping[str, float]) -> tuple[Step, ...]:
+        """Look after the book between iterations: exits for bare shares, ends for what hangs, stops that rise or were passed.
+
+        `prices` are what a share of each symbol fetches now, in dollars, while the market is open; none while it is closed.
+        """
+        return self._runner.call(lambda: self._guard(prices))
+
+    def _guard(self, prices: Mapping[str, float]) -> tuple[Step, ...]:
+        if self._gateway is None:
+            return ()
+        self._absorb()
+        now = self._clock.now()
+        stamp = Stamp(self._journal.nonce, now)
+        self._protection.watch_slow_cancels(now)
+        due = [*self._protection.upkeep(prices, stamp), *half_filled(self._ledger.book, stamp)]
+        kept = self._execute(due, now)
+        passed, instead = self._protection.passed_stops(prices, stamp)
+        self._write(passed, now)
+        return (*kept, *self._execute(instead, now))
 
     def finish_iteration(self, session: date, account: Account, positions: int) -> None:
         """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
@@ -168,18 +187,14 @@ class Desk:
         self._runner.call(self._cover)
 
     def _cover(self) -> None:
+        self._protecting(self._protection.cover)
+
+    def _protecting(self, work: Callable[[datetime], None]) -> None:
         if self._gateway is None:
             return  # whoever attaches one covers what is bare then
         self._owes_cover = True
         self._absorb()
-        self._execute(cover(self._ledger.book), self._clock.now())
-        for trade in given_up(self._ledger.book):
-            tries = len(trade.covers)
-            self._set_mode(
-                Mode.HALTED,
-                f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. The next iteration tries again; "
-                "look at the account at the broker",
-            )
+        work(self._clock.now())
         self._owes_cover = False
 
     def _execute(self, steps: Sequence[Step], at: datetime) -> list[Step]:
@@ -274,11 +289,7 @@ class Desk:
 
     def member_of(self, broker_id: str, client_id: str) -> Member | None:
         """Group and role of an order at the broker, None for an order that is not the desk's."""
-        known = self._ledger.sent.member_of(broker_id)
-        if known is not None or not client_id.startswith(f"{self._journal.nonce}-"):
-            return known
-        step = self._ledger.sent.step(client_id)
-        return client_id, step.spec.first_role if isinstance(step, Submit) else GroupRole.ENTRY
+        return self._ledger.sent.member_of(broker_id) or self._ledger.sent.first_member(client_id, self._journal.nonce)
 
     def adopt_shares(self, adopted: SharesAdopted) -> None:
         """Journal that a person gave shares to the desk; the next `cover_bare_shares` sends their exits."""
@@ -336,19 +347,6 @@ class Desk:
     def refused(self, refusal: BrokerRefusal) -> None:
         self._runner.post(lambda: self._hear([refusal], self._clock.now()))
 
-    def _react_to(self, refusal: BrokerRefusal, step: Step | None) -> None:
-        if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
-            self._cover()
-            return
-        trade = self._ledger.book.owner(step.key)
-        if trade is not None and trade.stop_passed and step.spec.order_class is OrderClass.OCO:
-            self._cover()
-            return
-        # Asking again at once gets the same answer; the next iteration tries again, and a person should know now.
-        self._set_mode(
-            Mode.HALTED, f"{step.spec.quantity} {step.spec.symbol} have no exit: the broker refused, {refusal.message}"
-        )
-
     def order_event(self, event: OrderEvent) -> None:
         self._runner.post(lambda: self._hear([event], event.at))
 
@@ -389,7 +387,7 @@ class Desk:
         for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         for refusal, step in refused:
-            self._react_to(refusal, step)
+            self._protecting(partial(self._protection.react_to, refusal, step))
         if any(isinstance(word, OrderEvent) for word in words):
             self._cover()
 

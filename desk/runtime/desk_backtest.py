@@ -15,12 +15,13 @@ from desk.domain.records import RunRecord
 from desk.journal.memory import MemoryJournal
 from desk.runtime.account import LumibotAccountFeed
 from desk.runtime.backtest import BacktestOutcome, Costs, run_backtest
-from desk.runtime.build import limits_of, plain
+from desk.runtime.build import hedge_rules, limits_of, plain, rules_of
 from desk.runtime.corridor import Corridor
 from desk.runtime.desk import Desk
 from desk.runtime.record import Counts, RunFacts, counts, run_record
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
+from hedging.rules import symbols as hedge_symbols
 
 # A backtest's order ids never leave the process, so they need no nonce of chance: the same run gives the same journal.
 NONCE = "backtest"
@@ -64,22 +65,27 @@ def backtest_desk(
     strategy raises.
     """
     universe = tuple(symbols)
-    histories = {symbol: source.bars(symbol) for symbol in universe}
+    hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
+    watched = () if hedge is None else tuple(symbol for symbol in hedge_symbols(hedge) if symbol in source.daily)
+    seen = tuple(dict.fromkeys((*universe, *watched)))
+    histories = {symbol: source.bars(symbol) for symbol in seen}
     journal = MemoryJournal(NONCE)
     clock = _BrokerClock()
-    desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"))
+    desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"), rules_of(behaviour))
 
     def corridor_for(strategy: DeskStrategy) -> Corridor:
         clock.broker = strategy.broker
         desk.send_through(BacktestGateway(strategy.broker, strategy, desk))
         feed = HistoryFeed(histories, lambda: strategy.broker.datetime)
-        return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, watch=lambda iteration: None)
+        return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched)
 
-    bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), Surroundings(history=histories))
+    surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe}, hedge=hedge)
+    bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), surroundings)
     costs = Costs(behaviour.fee_bps, behaviour.slippage_bps)
-    outcome = run_backtest(bound, source, universe, start, end, costs=costs, **options)
+    outcome = run_backtest(bound, source, seen, start, end, costs=costs, **options)
     rows = tuple(journal.rows())
-    record = run_record(rows, desk.book, source, _facts(name, behaviour, source, universe))
+    traded = tuple(symbol for symbol in seen if symbol in universe or symbol in desk.book.symbols())
+    record = run_record(rows, desk.book, source, _facts(name, behaviour, source, traded))
     # Iterations see the equity at the opening; the record shows it at the close, after the day's exits.
     record = replace(record, equity=outcome.equity, costs_usd=_costs_usd(outcome))
     return DeskBacktest(record, counts(rows), outcome, journal)

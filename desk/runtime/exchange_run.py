@@ -24,14 +24,16 @@ from desk.data.source import Source
 from desk.domain.errors import ConfigurationError, ReconciliationBreak
 from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
 from desk.exchange.admin_client import AdminClient
-from desk.exchange.config import ExchangeConfig
+from desk.exchange.config import ExchangeConfig, holdings_of
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.account import broker_account
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, host, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, guardian_of, hedge_rules, host, open_desk
 from desk.runtime.clock import VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.found import FoundPositions
+from desk.runtime.guardian import REPLAY_EVERY
 from desk.runtime.heartbeat import Rhythm, Vitals, pulse_of, stream_of
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.replay import ReplayExecutor
@@ -98,7 +100,8 @@ class ExchangeRun:
             if pulse is not None:
                 pulse.follow(Vitals(lambda: stream_of(broker)))
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
-            error = self._play(cast, broker, stage, sessions, desk.past.resume_at)
+            stage.watch_with(guardian_of(cast, broker, REPLAY_EVERY))
+            error = self._play(cast, broker, stage, sessions, journal.nonce)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)
 
@@ -107,8 +110,9 @@ class ExchangeRun:
         return Tenancy("exchange", self.rhythm.lease_seconds, self.show, self.stop, waits=False)
 
     def _play(
-        self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], resume_at: datetime | None
+        self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], nonce: str
     ) -> BaseException | None:
+        resume_at = cast.desk.past.resume_at
         left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
         skip = self._on_skip(cast.desk)
         strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once))
@@ -118,6 +122,8 @@ class ExchangeRun:
             adopt(cast.desk, broker, strategy, lost_after=timedelta(0))
             stage.settle()
         self._check(cast.desk, broker, resumed=resume_at is not None)
+        self._take_over(cast, broker, nonce)
+        stage.settle()
         executor = strategy._executor
         with stop_on_signals(self.stop):
             executor.start()
@@ -127,6 +133,11 @@ class ExchangeRun:
             strategy.on_abrupt_closing()
         cast.desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), cast.desk.iterations))
         return executor.exception
+
+    def _take_over(self, cast: Cast, broker: DeskAlpaca, nonce: str) -> None:
+        behaviour = self.request.settings.behaviour
+        if behaviour.found_positions == "protect":
+            FoundPositions(cast.desk, broker.api, nonce, cast.clock, exit_rule_of(behaviour), self.show).protect()
 
     def _on_skip(self, desk: Desk) -> Callable[[BaseException], None]:
         def skip(error: BaseException) -> None:
@@ -157,9 +168,11 @@ class ExchangeRun:
             multiplier=1,  # the desk sizes by cash; it does not borrow
             state_file=self.folder.exchange_state,
             access_log=self.folder.access_log,
+            holdings=holdings_of(request.settings.behaviour.exchange_holdings),
         )
 
     def _cast(self, desk: Desk, exchange: ExchangeProcess, clock: VirtualClock) -> Cast:
+        behaviour = self.request.settings.behaviour
         endpoint = Endpoint(
             exchange.api_key,
             exchange.api_secret,
@@ -182,6 +195,7 @@ class ExchangeRun:
             # The barrier after each step of the clock sees to it that no update is missing. The exchange is on this machine, and
             # while its stream is down time stands still: there is nobody to spare.
             StreamTiming(resync_seconds=math.inf, first_retry_seconds=0.05, longest_retry_seconds=1.0),
+            hedge=hedge_rules(behaviour, behaviour.sentiment_symbols.exchange),
             in_lockstep=True,
         )
 

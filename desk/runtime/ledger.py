@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
@@ -75,6 +76,13 @@ class Ledger:
         elif isinstance(value, ForeignSeen):
             self.differences.see(value)
 
+    def recover(self, rows: Iterable[Row]) -> Book:
+        """Take in all rows of a journal."""
+        for row in rows:
+            self.replay(row)
+        self.close_gaps()
+        return self.book
+
     def close_gaps(self) -> None:
         """After the last row of a process that ended: what nobody answered may never have been sent, and may be asked again."""
         self.book = without_unanswered(self.book, self.sent.unanswered())
@@ -112,7 +120,7 @@ class Ledger:
         step = self.sent.refuse(refusal)
         self.foreign.refuse(refusal.key)
         if step is not None:
-            self.book = with_refusal(self.book, step, refusal.message, unsent=refusal.unsent)
+            self.book = with_refusal(self.book, step, refusal.message, unsent=refusal.unsent, http_status=refusal.http_status)
         return step
 
     def adopt(self, adopted: SharesAdopted, at: datetime) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from desk.core.costs import shortfall
 from desk.data.source import Source
-from desk.domain.decisions import Denied, Reason
+from desk.domain.decisions import Denied, IntentKind, Reason
 from desk.domain.journal import BreakFound, BrokerRefusal, IterationDone, Row
 from desk.domain.market import DailyBars
 from desk.domain.orders import Fill, GroupRole, OrderEvent
@@ -129,7 +129,7 @@ def _is_of_stop(event: OrderEvent, trade: Trade) -> bool:
 
 def _trip(trade: Trade, facts: RunFacts, first_stop_fill: Fill | None) -> Trip:
     closed = trade.shares == 0 and trade.exited_at is not None
-    stop = float(trade.spec.stop_loss or 0)
+    stop = float(trade.stop_price or 0)
     exit_price = float(trade.exit_price) if closed and trade.exit_price is not None else None
     fees_usd = float(trade.entry_value + trade.exit_value) * facts.fee_bps / 10_000
     return Trip(
@@ -138,7 +138,7 @@ def _trip(trade: Trade, facts: RunFacts, first_stop_fill: Fill | None) -> Trip:
         entry_at=trade.entered_at or trade.decided_at,
         entry_price=float(trade.entry_price or 0),
         stop_price=stop,
-        target_price=float(trade.spec.take_profit or 0),
+        target_price=float(trade.first_target or trade.spec.take_profit or 0),
         confidence=trade.confidence,
         exit_at=trade.exited_at if closed else None,
         exit_price=exit_price,
@@ -155,16 +155,20 @@ def _is_gapped(trade: Trade, first: Fill | None) -> bool:
     The rest may fill later: an order that gapped can be too large for the first minute. What a target sold before may have
     brought more than the stop lost; such a trade counts as none.
     """
-    stop = trade.spec.stop_loss
+    stop = trade.stop_price
     if first is None or stop is None or trade.exit_role is not GroupRole.STOP_LOSS:
         return False
     at_opening = first.at.astimezone(NEW_YORK).time().replace(second=0, microsecond=0) == OPENING
     return at_opening and first.price < stop and (trade.exit_price or stop) < stop
 
 
+# A plain sale stands where the stop would.
+SALE_WORDS = {IntentKind.REDUCE: "trim", IntentKind.CLOSE: "time"}
+
+
 def _exit_reason(trade: Trade) -> str:
     if trade.exit_role is GroupRole.STOP_LOSS:
-        return "stop"
+        return "stop" if trade.sold_as is None or trade.stop_passed else SALE_WORDS[trade.sold_as]
     return "time" if trade.exit_requested else "target"
 
 

@@ -28,6 +28,13 @@ class SentSteps:
         """Group and role that an order at the broker is known to have."""
         return self._member_of.get(broker_id)
 
+    def first_member(self, client_id: str, nonce: str) -> Member | None:
+        """Group and role of an order by its client order id alone; ids of this journal begin with its nonce."""
+        if not client_id.startswith(f"{nonce}-"):
+            return None
+        step = self._steps.get(client_id)
+        return client_id, step.spec.first_role if isinstance(step, Submit) else GroupRole.ENTRY
+
     def given_up(self, key: str) -> OrderSpec | None:
         """What was meant by an order that counts as never sent."""
         step = self._steps.get(key)

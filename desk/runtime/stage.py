@@ -13,6 +13,7 @@ from desk.exchange.admin_client import AdminClient
 from desk.runtime.catching_up import TRUTH_TIMEOUT_SECONDS, CatchingUp
 from desk.runtime.clock import VirtualClock, stopwatch, wait_seconds
 from desk.runtime.desk import Desk
+from desk.runtime.guardian import Guardian
 
 # Longer than any hiccup of a loaded machine, short enough that a lost update is noticed while somebody still watches.
 SETTLE_TIMEOUT_SECONDS = 30.0
@@ -38,6 +39,11 @@ class Stage:
         self._emitted = 0
         self._sent = 0
         self._process_queue: Callable[[], Any] = lambda: None
+        self._guardian: Guardian | None = None
+
+    def watch_with(self, guardian: Guardian) -> None:
+        """Have `guardian` look whenever it is due, before time goes on."""
+        self._guardian = guardian
 
     def attach(self, broker: DeskAlpaca) -> None:
         """Wait until the broker's stream listens, then count events from there."""
@@ -71,10 +77,19 @@ class Stage:
     def move_to(self, moment: datetime) -> None:
         """Advance to `moment`, settling after every instant at which the exchange had news. Returns early when stopped."""
         while not self.is_stopped and self._clock.now() < moment:
-            advanced = self._admin.advance(self._slice_end(moment))
+            advanced = self._admin.advance(self._slice_end(self._guarded_end(moment)))
             self._clock.move_to(advanced.now)
             self._emitted = advanced.events_emitted
             self.settle()
+            if self._guardian is not None and self._guardian.look_if_due():
+                self.settle()
+
+    def _guarded_end(self, moment: datetime) -> datetime:
+        """The next moment at which the guardian looks, if that is before `moment`."""
+        now = self._clock.now()
+        due = None if self._guardian is None else self._guardian.next_look(now)
+        # A look that is overdue is taken at the next instant: time has to move on.
+        return moment if due is None or due <= now else min(moment, due)
 
     def _slice_end(self, moment: datetime) -> datetime:
         if self._speed is None:

@@ -14,6 +14,8 @@ from desk.domain.errors import Refused
 from desk.domain.market import DailyBars, Market
 from desk.domain.trades import Book
 from desk.runtime.corridor import Corridor
+from hedging.plan import HedgePlan
+from hedging.rules import HedgeRules
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,12 @@ class Surroundings:
     """What a strategy is given beside its parameters.
 
     `model_folder` is where trained models are kept (None: in memory only); `history` is the whole history of a backtest, to
-    compute with once and to look up by date, and None live.
+    compute with once and to look up by date, and None live. `hedge` are the rules of the hedge, None for no hedging.
     """
 
     model_folder: Path | None = None
     history: Mapping[str, DailyBars] | None = None
+    hedge: HedgeRules | None = None
 
 
 class DeskStrategy(Strategy):
@@ -68,6 +71,10 @@ class DeskStrategy(Strategy):
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
         """The positions wanted; a symbol that is not mentioned stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} has to say what it wants: write targets(signals, market, book)")
+
+    def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
+        """Targets for inverse funds that stand against what is held; None for a strategy that does not hedge."""
+        return None
 
     # ---- Lumibot's hooks -----------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from desk.domain.journal import BrokerRefusal, ModeChanged, RowValue
-from desk.domain.orders import GroupRole, OrderEvent, OrderStatus
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.journal import BrokerRefusal, ModeChanged, RowValue, StopPassed
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderStatus
+from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Book, Trade
 from desk.report.console import ActionLine, IterationView, PositionLine, RefusalLine, RunConsole, SaleLine
 from desk.runtime.corridor import Iteration
@@ -39,20 +39,20 @@ class Watch:
             positions=tuple(
                 _position(trade, market.last_price(trade.symbol)) for trade in iteration.book.open.values() if trade.shares
             ),
-            bought=tuple(self._bought(step) for step in decided.steps if isinstance(step, Submit)),
-            sold=tuple(_sold(step, iteration) for step in decided.steps if isinstance(step, Replace)),
+            bought=tuple(self._bought(step) for step in decided.steps if isinstance(step, Submit) and step.covers is None),
+            sold=tuple(line for step in decided.steps if (line := _sold(step, iteration.book)) is not None),
             refused=tuple(RefusalLine(denied.symbol, denied.reason.value, denied.text) for denied in decided.denied),
-            events=(*events, *(f"{step.symbol}: cancel, {step.reason}" for step in decided.steps if isinstance(step, Cancel))),
+            events=(*events, *(text for step in decided.steps if (text := _cancel_text(step)))),
         )
 
     def _bought(self, step: Submit) -> ActionLine:
-        spec, intent = step.spec, step.intent
+        spec, intent, exits = step.spec, step.intent, step.exits
         return ActionLine(
             symbol=spec.symbol,
             shares=spec.quantity,
             limit_price=float(spec.limit_price or 0),
-            stop_price=float(spec.stop_loss or 0),
-            target_price=float(spec.take_profit or 0),
+            stop_price=float((spec.stop_loss if exits is None else exits.stop_loss) or 0),
+            target_price=float((spec.take_profit if exits is None else exits.take_profit) or 0),
             reason=intent.reason,
             confidence=intent.confidence,
             gate_text=self._gate_text(intent.confidence),
@@ -66,6 +66,18 @@ def _news_text(value: RowValue, book: Book) -> str | None:
         return f"the broker refused {value.key}: {value.message}"
     if isinstance(value, ModeChanged):
         return f"the desk is {value.mode.value} now: {value.reason}"
+    return _protection_text(value)
+
+
+def _protection_text(value: RowValue) -> str | None:
+    """What the desk did for a position beside what a strategy asked for."""
+    if isinstance(value, Submit) and value.covers is not None and value.spec.order_class is OrderClass.OCO:
+        spec = value.spec
+        return f"{spec.symbol}: {spec.quantity} protected by stop {spec.stop_loss}, target {spec.take_profit}"
+    if isinstance(value, Replace) and value.role is GroupRole.STOP_LOSS:
+        return f"{value.symbol}: {value.reason}"
+    if isinstance(value, StopPassed):
+        return f"{value.symbol}: the market is at {value.price:.2f}, the stop {value.stop_price} sold nothing; sold at the market"
     return None
 
 
@@ -88,15 +100,25 @@ def _position(trade: Trade, last: float | None) -> PositionLine:
         shares=trade.shares,
         entry_price=entry,
         last_price=last if last is not None else entry,
-        stop_price=None if trade.spec.stop_loss is None else float(trade.spec.stop_loss),
+        stop_price=None if trade.stop_price is None else float(trade.stop_price),
         target_price=None if trade.target_price is None else float(trade.target_price),
         protected=trade.is_protected,
     )
 
 
-def _sold(step: Replace, iteration: Iteration) -> SaleLine:
-    trade = iteration.book.owner(step.of_key)
-    return SaleLine(step.symbol, trade.shares if trade else 0, float(step.limit_price), step.reason)
+def _sold(step: Step, book: Book) -> SaleLine | None:
+    """An exit by moving the target, or a trim; None for every other step."""
+    if isinstance(step, Submit):
+        return None
+    trade = book.owner(step.of_key)
+    held = trade.shares if trade else 0
+    if isinstance(step, Cancel):
+        return None if step.keep is None else SaleLine(step.symbol, held - step.keep, None, step.reason)
+    return SaleLine(step.symbol, held, float(step.limit_price), step.reason) if step.role is GroupRole.TAKE_PROFIT else None
+
+
+def _cancel_text(step: Step) -> str | None:
+    return f"{step.symbol}: cancel, {step.reason}" if isinstance(step, Cancel) and step.keep is None else None
 
 
 def gate_words(threshold: float, enforced: bool) -> Callable[[float | None], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -31,6 +32,10 @@ RsiLevel = Annotated[float, Field(gt=0, lt=100), Accepts("a level of the RSI abo
 RsiLength = Annotated[int, Field(ge=2, le=250), Accepts("a whole number of daily bars from 2 to 250")]
 Sessions = Annotated[int, Field(ge=1, le=250), Accepts("a whole number of sessions from 1 to 250")]
 BasisPoints = Annotated[float, Field(ge=0, le=1000), Accepts("basis points of the traded value from 0 to 1000 (5 is 0.05 %)")]
+Gain = Annotated[float, Field(gt=0, le=10), Accepts("a fraction above 0, at most 10 (0.05 is 5 %), or null")]
+Band = Annotated[float, Field(ge=0, lt=1), Accepts("a fraction from 0, below 1 (0.02 is 2 % of the portfolio)")]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000), Accepts("dollars from 0 to 1,000,000")]
+GuardianSeconds = Annotated[int, Field(ge=1, le=600), Accepts("whole seconds from 1 to 600")]
 Switch = Annotated[bool, Accepts("true or false")]
 SleepTime = Annotated[
     str,
@@ -47,6 +52,10 @@ Symbols = Annotated[
 ]
 
 
+Count = Annotated[int, Field(ge=1, le=1_000_000), Accepts("a whole number of shares, at least 1")]
+Holdings = Annotated[Mapping[Symbol, Count], Accepts("symbols with whole shares ({AAPL: 30, IBM: 50}), or {} for none")]
+
+
 class Section(BaseModel):
     """A block of settings: no unknown key, no silent conversion of a value, no change after loading."""
 
@@ -61,6 +70,15 @@ class InverseEtfs(Section):
     general: Symbol = Field(default="SH", description="-1x the S&P 500, for a portfolio without a clear tilt")
     sp500: Symbol = Field(default="SPXS", description="-3x the S&P 500, for a portfolio that moves with it")
     tech: Symbol = Field(default="SQQQ", description="-3x the NASDAQ-100, for a portfolio of technology names")
+
+
+class SentimentNames(Section):
+    """Leading names whose RSI tells the mood of the market, by where the desk trades."""
+
+    alpaca: Symbols = Field(default=("AAPL", "MSFT", "GOOGL", "NVDA", "TSLA"), description="at Alpaca, paper or live")
+    exchange: Symbols = Field(
+        default=("AAPL", "MSFT", "IBM", "GOOG", "FB"), description="at the built-in exchange, those that are listed on the day"
+    )
 
 
 class Universe(Section):
@@ -80,11 +98,27 @@ class Behaviour(Section):
 
     stop_loss_fraction: Fraction = Field(default=0.05, description="distance of the stop below the entry limit")
     take_profit_fraction: Fraction = Field(default=0.15, description="distance of the target above the entry limit")
+    break_even_after_fraction: Gain | None = Field(
+        default=None, description="gain from which the stop goes up to the entry price; null for never"
+    )
+    trail_fraction: Fraction | None = Field(
+        default=None, description="distance below the market at which the stop follows it up; null for a stop that stays"
+    )
     max_position_fraction: Fraction = Field(default=0.15, description="largest share of the portfolio in one position")
     max_inverse_fraction: Fraction = Field(default=0.20, description="largest share of the portfolio in inverse funds together")
+    trim_band_fraction: Band = Field(
+        default=0.02, description="how far above its cap, as a share of the portfolio, a position may grow before it is trimmed"
+    )
+    tolerance_fraction: Band = Field(
+        default=0.02, description="how far from its target weight, as a share of the portfolio, a held position may be"
+    )
+    min_trade_usd: Dollars = Field(default=100.0, description="smallest addition or trim in dollars")
+    cash_buffer_fraction: Band = Field(default=0.0, description="share of the portfolio that is not spent")
+    hedging: Switch = Field(default=True, description="whether the combined strategy hedges with inverse funds")
+    hedge_ratio: Share = Field(default=0.5, description="share of the market exposure of the stocks that a hedge offsets")
     inverse_etfs: InverseEtfs = Field(default=InverseEtfs(), strict=False, description="the inverse funds that hedge")
-    sentiment_symbols: Symbols = Field(
-        default=("AAPL", "MSFT", "GOOGL", "NVDA", "TSLA"), description="names whose RSI tells the mood of the market"
+    sentiment_symbols: SentimentNames = Field(
+        default=SentimentNames(), strict=False, description="names whose RSI tells the mood of the market; three must be listed"
     )
     overbought_rsi: RsiLevel = Field(default=70.0, description="RSI at or above which a name is overbought")
     oversold_rsi: RsiLevel = Field(default=30.0, description="RSI at or below which a name is oversold")
@@ -95,6 +129,16 @@ class Behaviour(Section):
         default="enforce", description="enforce refuses entries below the threshold; report trades them and counts them"
     )
     time_barrier_sessions: Sessions = Field(default=10, description="sessions after which a position is closed at the market")
+    found_positions: Annotated[Literal["report", "protect"], Accepts("report or protect")] = Field(
+        default="report",
+        description="shares in the account that the desk did not buy: report leaves them alone, protect takes them over",
+    )
+    guardian_seconds: GuardianSeconds = Field(
+        default=10, description="time between two looks at the prices of held positions while the market is open, at Alpaca"
+    )
+    exchange_holdings: Holdings = Field(
+        default={}, description="whole shares that the account at the built-in exchange begins with, by symbol"
+    )
     sleeptime: SleepTime = Field(default="1H", description="time between two iterations while the market is open")
     extended_hours: Switch = Field(default=False, description="whether orders may trade outside regular hours")
     universe: Universe = Field(default=Universe(), strict=False, description="symbols that a strategy may trade")

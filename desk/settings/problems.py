@@ -96,7 +96,7 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(plain(item) for item in value)}]"
     if value is None:
-        return "empty"
+        return "null"
     if isinstance(value, str) and _NOT_TEXT.match(value):
         return f'"{value}"'
     return f"{value:g}" if isinstance(value, float) else str(value)

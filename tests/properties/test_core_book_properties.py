@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.core.book import with_event, with_refusal, with_step
-from desk.core.protect import MAX_COVERS, cover
+from desk.core.covering import MAX_COVERS, cover
 from desk.domain.decisions import FixedExit, Intent, IntentKind
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit

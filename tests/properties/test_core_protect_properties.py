@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.core.book import with_step
+from desk.core.covering import cover
 from desk.core.keys import MAX_LENGTH
-from desk.core.protect import EXIT_COLLAR_FRACTION, Stamp, cover, exit_limit, protect, stale_entries
+from desk.core.protect import EXIT_COLLAR_FRACTION, Stamp, exit_limit, protect
+from desk.core.upkeep import stale_entries
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
 from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.prices import Rounding, legal_price, tick_size
@@ -47,7 +49,7 @@ def trades(draw: st.DrawFn, symbol: str, action: str = "open") -> Trade:
     )  # fmt: skip
     decided_at = draw(st.sampled_from([NOW, NOW - timedelta(hours=1), NOW - timedelta(days=1)]))
     stage = draw(st.sampled_from([_working, _held, _leaving, _bare, _covered]))
-    return stage(draw, Trade(spec, decided_at, float(limit), "test", target_price=target))
+    return stage(draw, Trade(spec, decided_at, float(limit), "test", target_price=target, stop_price=stop))
 
 
 def _with(trade: Trade, **changes: object) -> Trade:

@@ -112,7 +112,7 @@ def test_an_approval_counts_against_every_later_one(wanted: list[Intent], situat
     verdicts = review(wanted, situation)
     committed = 0.0
     for intent, verdict in zip(wanted, verdicts, strict=True):
-        alone = review([intent], replace(situation, committed_usd=committed))[0]
+        alone = review([intent], replace(situation, promised=(("OTHER", committed),)))[0]
         assert alone == verdict
         if isinstance(verdict, Approved):
             committed += intent.quantity * intent.price

@@ -9,7 +9,7 @@ import pytest
 
 from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
 from desk.core.costs import shortfall
-from desk.core.protect import cover
+from desk.core.covering import cover
 from desk.domain.decisions import FixedExit, Intent, IntentKind
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
@@ -42,7 +42,8 @@ def held() -> Book:
 
 def test_a_new_trade_remembers_what_it_was_decided_on() -> None:
     trade = with_step(Book(), submit(), NOW).open["k1"]
-    assert trade == Trade(submit().spec, NOW, 99.5, "RSI 28.0", 0.7, target_price=Decimal("115.00"))
+    exits = {"target_price": Decimal("115.00"), "first_target": Decimal("115.00"), "stop_price": Decimal("95.00")}
+    assert trade == Trade(submit().spec, NOW, 99.5, "RSI 28.0", 0.7, rule=submit().intent.exit_rule, exits_at=NOW, **exits)
 
 
 def test_without_a_last_price_the_limit_is_what_was_decided_on() -> None:

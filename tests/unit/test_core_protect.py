@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 import pytest
 
+from desk.core.covering import MAX_COVERS, cover, given_up
 from desk.core.keys import order_key
-from desk.core.protect import MAX_COVERS, Stamp, cover, exit_limit, given_up, protect, stale_entries
+from desk.core.protect import Stamp, exit_limit, protect
+from desk.core.upkeep import stale_entries
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
 from desk.domain.orders import GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
@@ -35,7 +37,7 @@ def held(**changes: object) -> Trade:
         "f00d-20080829T143000-AAPL-open", "AAPL", Side.BUY, 80, OrderType.LIMIT, OrderClass.BRACKET, TimeInForce.GTC,
         Decimal("187.53"), take_profit=Decimal("215.66"), stop_loss=Decimal("178.15"),
     )  # fmt: skip
-    trade = Trade(spec, NOW - timedelta(days=4), 187.2, "RSI 28.1", target_price=spec.take_profit)
+    trade = Trade(spec, NOW - timedelta(days=4), 187.2, "RSI 28.1", target_price=spec.take_profit, stop_price=spec.stop_loss)
     whole = {"entry_status": S.FILLED, "entered": 80, "target_status": S.WORKING, "stop_status": S.HELD}
     return replace(trade, **{**whole, **changes})
 
@@ -113,7 +115,9 @@ def test_an_exit_just_below_a_dollar_is_on_the_grid() -> None:
         "k", "AAPL", Side.BUY, 5, OrderType.LIMIT, OrderClass.BRACKET, limit_price=Decimal("1.05"),
         take_profit=Decimal("1.21"), stop_loss=Decimal("0.9999"),
     )  # fmt: skip
-    assert exit_limit(Trade(spec, NOW, 1.0, "test"), 0.5) == Decimal("1.01")  # 1.0099 has too many digits above a dollar
+    assert exit_limit(Trade(spec, NOW, 1.0, "test", stop_price=spec.stop_loss), 0.5) == Decimal(
+        "1.01"
+    )  # 1.0099 has too many digits above a dollar
 
 
 def test_leaving_a_trade_that_is_still_bought_cancels_its_entry() -> None:

@@ -41,7 +41,7 @@ def test_position_above_the_cap_is_refused_with_both_figures() -> None:
     denied = refusal(intent(quantity=151), situation())
     assert denied.reason is Reason.MAX_POSITION
     assert denied.text == "151 shares cost 15,100 dollars, above the cap of 15,000"
-    assert denied.detail == {"notional_usd": 15_100.0, "cap_usd": 15_000.0}
+    assert denied.detail == {"notional_usd": 15_100.0, "held_usd": 0.0, "cap_usd": 15_000.0}
 
 
 def test_position_at_the_cap_is_approved() -> None:

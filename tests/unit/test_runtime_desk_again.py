@@ -9,7 +9,7 @@ import recording_desk as R
 
 from desk.cli.trade_alpaca import _folder
 from desk.cli.trade_options import parse
-from desk.core.protect import MAX_COVERS
+from desk.core.covering import MAX_COVERS
 from desk.domain.decisions import Mode
 from desk.domain.errors import UsageError
 from desk.domain.journal import Acknowledged, BrokerRefusal
@@ -67,7 +67,7 @@ def test_a_resting_sale_is_not_asked_to_move_a_target_it_does_not_have():
     desk.refused(R.refusal(f"{entry.key}-cover{MAX_COVERS + 1}"))
     for hours in (9, 10):
         desk.decide(R.market(hours), R.FIVE, R.leave("AAA"))
-    assert "sale" in outbox.keys[-1]
+    assert any("-sale" in key for key in outbox.keys)
     assert not any(isinstance(step, Replace) and "sale" in step.of_key for step in outbox.sent)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from recording_desk import BELOW_STOP, FIVE, FLAT, STOP, TARGET, S, bare, buy, leave, market, news, opened, recovered, refusal
 
-from desk.core.protect import MAX_COVERS
+from desk.core.covering import MAX_COVERS
 from desk.domain.decisions import Mode
 from desk.domain.journal import BrokerRefusal, ModeChanged
 from desk.domain.orders import OrderClass, OrderType, Side

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from desk.core.protect import MAX_COVERS
+from desk.core.covering import MAX_COVERS
 from desk.core.review import Limits
 from desk.domain.decisions import FixedExit, Mode, Shares, Target, Weight
 from desk.domain.journal import Acknowledged, BrokerRefusal, ModeChanged, Row
@@ -30,7 +30,7 @@ from desk.runtime.desk import Desk
 
 START = datetime(2024, 1, 3, 15, tzinfo=UTC)
 SYMBOLS = ("AAA", "BBB", "CCC")
-RULE = FixedExit(0.05, 0.15)
+RULE = FixedExit(0.05, 0.15, break_even_after_fraction=0.03, trail_fraction=0.06)
 ENTRY, TARGET, STOP = GroupRole.ENTRY, GroupRole.TAKE_PROFIT, GroupRole.STOP_LOSS
 BELOW_STOP = "stop_loss.stop_price must be <= base_price - 0.01"
 S = OrderStatus
@@ -44,6 +44,13 @@ class Group:
     to_buy: int
     guarded: int = 0
     is_over: bool = False
+    is_ending: bool = False  # the desk asked for the end of its exits
+    stop: Decimal | None = None  # where the exits were moved to
+    target: Decimal | None = None
+
+    @property
+    def is_plain_purchase(self) -> bool:
+        return self.spec.side is Side.BUY and self.spec.order_class is OrderClass.SIMPLE
 
     @property
     def is_sale(self) -> bool:
@@ -85,8 +92,10 @@ class Venue:
     def _refuse(self, step: Step, words: str) -> None:
         self.refused.add(step.key)
         if isinstance(step, Submit) and step.covers is not None:
-            stop_is_passed = words == BELOW_STOP and step.spec.order_class is OrderClass.OCO
-            self.mode = self.mode if stop_is_passed else Mode.HALTED
+            is_sale = step.spec.order_class is not OrderClass.OCO
+            trade = self.desk.book.owner(step.key)
+            stop_is_passed = words == BELOW_STOP or (trade is not None and trade.stop_passed)
+            self.mode = self.mode if stop_is_passed != is_sale else Mode.HALTED
         self.desk.refused(BrokerRefusal(step.key, 422, 42210000, words))
 
     def _take(self, spec: OrderSpec) -> None:
@@ -102,7 +111,10 @@ class Venue:
 
     def _asked_to_cancel(self, step: Cancel) -> None:
         group = self.groups.get(step.of_key)
-        if group is None or group.is_over or not group.to_buy:
+        if group is not None and group.exits_awake:
+            group.is_ending = True
+            self.desk.acknowledged(Acknowledged(step.key, {}))
+        elif group is None or group.is_over or not group.to_buy:
             self.desk.refused(BrokerRefusal(step.key, 422, 42210000, 'order is already in "filled" state'))
         else:
             self.desk.acknowledged(Acknowledged(step.key, {}))
@@ -112,7 +124,13 @@ class Venue:
         if group is None or group.is_sale or not group.exits_awake:
             self.desk.refused(BrokerRefusal(step.key, 422, 42210000, "order is not open"))
         else:
-            assert group.spec.stop_loss is not None and step.limit_price > group.spec.stop_loss
+            stop = group.spec.stop_loss if group.stop is None else group.stop
+            assert stop is not None and step.limit_price > stop
+            if step.role is STOP:
+                assert group.target is None or step.limit_price < group.target
+                group.stop = step.limit_price
+            else:
+                group.target = step.limit_price
             self.desk.acknowledged(Acknowledged(step.key, {}))
 
     def say(self, key: str, role: GroupRole, status: OrderStatus, shares: int = 0) -> None:
@@ -132,6 +150,9 @@ class Venue:
     def guarding(self) -> list[str]:
         return sorted(key for key, group in self.groups.items() if group.exits_awake and not group.is_sale)
 
+    def ending(self) -> list[str]:
+        return sorted(key for key, group in self.groups.items() if group.exits_awake and group.is_ending)
+
     def selling(self) -> list[str]:
         return sorted(key for key, group in self.groups.items() if group.exits_awake and group.is_sale)
 
@@ -148,13 +169,13 @@ class DeskAndVenue(RuleBasedStateMachine):
     # ---- what may happen -------------------------------------------------------------------------------------------
 
     @rule(
-        wanted=st.dictionaries(st.sampled_from(SYMBOLS), st.booleans()),
-        close=st.sampled_from([80.0, 94.0, 95.3, 100.0, 118.0]),
+        wanted=st.dictionaries(st.sampled_from(SYMBOLS), st.sampled_from([0.0, 0.1, 0.1, 0.05, 0.14])),
+        close=st.sampled_from([80.0, 94.0, 95.3, 100.0, 104.0, 112.0, 118.0]),
         hours=st.sampled_from([0, 1, 24]),
     )
-    def iterates(self, wanted: dict[str, bool], close: float, hours: int) -> None:
+    def iterates(self, wanted: dict[str, float], close: float, hours: int) -> None:
         self.clock.move_to(self.clock.now() + timedelta(hours=hours))
-        targets = [Target(s, Weight(0.1) if on else Shares(0), RULE, "test") for s, on in sorted(wanted.items())]
+        targets = [Target(s, Weight(part) if part else Shares(0), RULE, "test") for s, part in sorted(wanted.items())]
         account = Account(100_000.0, 100_000.0, {s: n for s, n in self.venue.shares.items() if n})
         bare = {trade.key: len(trade.covers) for trade in self.bare()}
         if self.has_slow_cancels():
@@ -165,10 +186,10 @@ class DeskAndVenue(RuleBasedStateMachine):
         assert all(tries > 0 for tries in tried.values()), "shares without exits were forgotten"
         self.desk.finish_iteration(self.clock.now().date(), account, len(account.shares))
 
-    def has_slow_cancels(self) -> bool:
-        """Whether a half-filled entry has not ended an hour after it was asked to."""
+    def has_slow_cancels(self, patience: timedelta = timedelta(seconds=60)) -> bool:
+        """Whether a half-filled entry has not ended a minute after it was asked to."""
         halves = [trade for trade in self.desk.book.open.values() if trade.is_entry_working and trade.shares]
-        return any(each.cancel_asked_at and each.cancel_asked_at < self.clock.now() for each in halves)
+        return any(each.cancel_asked_at and each.cancel_asked_at + patience <= self.clock.now() for each in halves)
 
     def bare(self) -> list[Trade]:
         """Trades whose shares no order at the venue guards or sells, and of which nothing more is bought."""
@@ -191,9 +212,9 @@ class DeskAndVenue(RuleBasedStateMachine):
         group = self.venue.groups[key]
         shares = data.draw(st.sampled_from([group.to_buy, max(group.to_buy // 2, 1)]))
         group.to_buy -= shares
-        group.guarded += shares
+        group.guarded += 0 if group.is_plain_purchase else shares
         self.venue.say(key, ENTRY, S.PARTIALLY_FILLED if group.to_buy else S.FILLED, shares)
-        if not group.to_buy:
+        if not group.to_buy and not group.is_plain_purchase:
             self.venue.say(key, TARGET, S.WORKING)
 
     @precondition(lambda self: self.venue.buying())
@@ -223,6 +244,22 @@ class DeskAndVenue(RuleBasedStateMachine):
         self.venue.groups[key].is_over = True
         for role in roles:
             self.venue.say(key, role, S.CANCELED)
+
+    @precondition(lambda self: self.venue.ending())
+    @rule(data=st.data(), roles=st.permutations([TARGET, STOP]))
+    def carries_out_a_cancel(self, data: st.DataObject, roles: list[GroupRole]) -> None:
+        key = data.draw(st.sampled_from(self.venue.ending()))
+        group = self.venue.groups[key]
+        group.is_over = True
+        for role in [ENTRY] if group.is_sale else roles:
+            self.venue.say(key, role, S.CANCELED)
+
+    @rule(close=st.sampled_from([80.0, 94.0, 95.3, 100.0, 104.0, 112.0, 118.0]), seconds=st.sampled_from([1, 25, 40]))
+    def the_guardian_looks(self, close: float, seconds: int) -> None:
+        self.clock.move_to(self.clock.now() + timedelta(seconds=seconds))
+        if self.has_slow_cancels(timedelta(seconds=60)):
+            self.venue.mode = Mode.HALTED
+        self.desk.guard(dict.fromkeys(SYMBOLS, close))
 
     @precondition(lambda self: self.venue.selling())
     @rule(data=st.data(), how=st.sampled_from(["whole", "half", "its day ends"]))
@@ -280,7 +317,7 @@ class DeskAndVenue(RuleBasedStateMachine):
 
     @invariant()
     def it_is_halted_exactly_when_exits_fail_or_an_entry_does_not_end(self) -> None:
-        if any(len(trade.covers) >= MAX_COVERS for trade in self.bare()):
+        if any(len(trade.covers) - trade.renewals >= MAX_COVERS for trade in self.bare()):
             self.venue.mode = Mode.HALTED
         assert self.desk.mode is self.venue.mode
 
@@ -293,7 +330,7 @@ class DeskAndVenue(RuleBasedStateMachine):
     def every_share_is_guarded_being_bought_or_sold_unless_the_broker_refused(self) -> None:
         for trade in self.bare():
             refused = bool(trade.covers) and trade.covers[-1] in self.venue.refused
-            assert refused or len(trade.covers) >= MAX_COVERS, f"{trade.shares} {trade.symbol} are bare"
+            assert refused or len(trade.covers) - trade.renewals >= MAX_COVERS, f"{trade.shares} {trade.symbol} are bare"
             assert not trade.is_protected, f"{trade.symbol} is called protected and is not"
 
     @invariant()

@@ -37,7 +37,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (behaviour.stop_loss_fraction, behaviour.take_profit_fraction) == (0.05, 0.15)
     assert (behaviour.max_position_fraction, behaviour.max_inverse_fraction) == (0.15, 0.20)
     assert behaviour.inverse_etfs.model_dump() == {"general": "SH", "sp500": "SPXS", "tech": "SQQQ"}
-    assert behaviour.sentiment_symbols == ("AAPL", "MSFT", "GOOGL", "NVDA", "TSLA")
+    assert behaviour.sentiment_symbols.alpaca == ("AAPL", "MSFT", "GOOGL", "NVDA", "TSLA")
     assert (behaviour.overbought_rsi, behaviour.oversold_rsi, behaviour.bearish_share) == (70, 30, 0.60)
     assert (behaviour.rsi_length, behaviour.time_barrier_sessions) == (14, 10)
     assert (behaviour.confidence_threshold, behaviour.confidence_gate) == (0.6, "enforce")
@@ -111,7 +111,7 @@ def test_secret_in_a_behaviour_file_is_refused_and_not_repeated(config: Path) ->
         ("max_position_fraction: -0.1", "max_position_fraction is -0.1; it takes"),
         ("max_inverse_fraction: .nan", "max_inverse_fraction is nan; it takes"),
         ("stop_loss_fraction: '0.05'", 'stop_loss_fraction is "0.05"; it takes'),
-        ("stop_loss_fraction:", "stop_loss_fraction is empty; it takes"),
+        ("stop_loss_fraction:", "stop_loss_fraction is null; it takes"),
         ("bearish_share: 1.1", "bearish_share is 1.1; it takes a fraction above 0, at most 1"),
         ("overbought_rsi: 100", "overbought_rsi is 100; it takes a level of the RSI"),
         ("rsi_length: 14.5", "rsi_length is 14.5; it takes a whole number of daily bars from 2 to 250"),
@@ -129,8 +129,8 @@ def test_secret_in_a_behaviour_file_is_refused_and_not_repeated(config: Path) ->
         ("universe: {alpaca: []}", "universe.alpaca is []; it takes a list of at least one symbol"),
         ("universe: {alpaca: AAPL}", "universe.alpaca is AAPL; it takes a list"),
         (
-            "sentiment_symbols: [AAPL, AAPL]",
-            "sentiment_symbols is [AAPL, AAPL]; it takes a list of at least one symbol, each once",
+            "sentiment_symbols: {alpaca: [AAPL, AAPL]}",
+            "sentiment_symbols.alpaca is [AAPL, AAPL]; it takes a list of at least one symbol, each once",
         ),
         ("oversold_rsi: 80", "oversold_rsi is 80 and overbought_rsi is 70: oversold_rsi must be the lower one"),
     ],

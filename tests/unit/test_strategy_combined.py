@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -19,7 +19,7 @@ from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Si
 from desk.domain.trades import Trade
 from desk.indicators.rsi import wilder_rsi
 from desk.settings.behaviour import Behaviour
-from strategies.combined import Combined, CombinedParameters, RsiBySymbol, overdue, oversold, target_for
+from strategies.combined import Combined, CombinedParameters, RsiBySymbol, oversold, target_for
 
 # Thanksgiving, a half day, Christmas and New Year are among these.
 SESSIONS = session_dates(date(2023, 11, 13), date(2024, 1, 31))
@@ -70,44 +70,17 @@ def test_oversold_is_everything_at_or_below_the_threshold_in_order(levels: dict[
 def test_an_entry_asks_for_the_largest_position_with_the_models_word() -> None:
     rules = CombinedParameters(max_position_fraction=0.1, stop_loss_fraction=0.04, take_profit_fraction=0.12)
     target = target_for(Signal("AAA", Direction.LONG, "RSI 28.1", 0.71), rules)
-    assert (target.symbol, target.amount, target.exit_rule) == ("AAA", Weight(0.1), FixedExit(0.04, 0.12))
+    assert (target.symbol, target.amount, target.exit_rule) == (
+        "AAA",
+        Weight(0.1),
+        FixedExit(0.04, 0.12, time_barrier_sessions=10),
+    )
     assert (target.reason, target.confidence) == ("RSI 28.1", 0.71)
 
 
 def test_leaving_asks_for_no_shares_at_all() -> None:
     target = target_for(Signal("AAA", Direction.FLAT, "held for 10 sessions"), CombinedParameters())
     assert (target.amount, target.reason, target.confidence) == (Shares(0), "held for 10 sessions", None)
-
-
-# ---- leaving on time -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("barrier", [1, 2, 10])
-@pytest.mark.parametrize("entry", [0, 6, 7, 8, 9, 20, 28, 29, 30])
-def test_a_position_is_left_after_so_many_sessions_whatever_the_calendar_skips(entry: int, barrier: int) -> None:
-    for place in range(entry, len(SESSIONS)):
-        signal = overdue(trade(midday(entry)), market(place), barrier)
-        assert (signal is not None) == (place >= entry + barrier)
-        if signal is not None:
-            assert (signal.symbol, signal.direction, signal.reason) == ("AAA", Direction.FLAT, f"held for {barrier} sessions")
-
-
-def test_a_week_with_a_holiday_is_four_sessions() -> None:
-    """Bought on the Monday of Thanksgiving week: the fifth session is the Monday after."""
-    monday = SESSIONS.index(date(2023, 11, 20))
-    assert overdue(trade(midday(monday)), market(SESSIONS.index(date(2023, 11, 27))), 5) is None
-    assert overdue(trade(midday(monday)), market(SESSIONS.index(date(2023, 11, 28))), 5) is not None
-
-
-def test_the_day_of_an_entry_is_new_yorks() -> None:
-    late = midday(5).replace(hour=0, minute=30) + timedelta(days=1)
-    assert overdue(trade(late), market(6), 1) is not None
-    assert overdue(trade(late), market(6), 2) is None
-
-
-@pytest.mark.parametrize("held", [trade(None, entered=0), trade(midday(2), exited=10), trade(midday(2), symbol="ZZZ")])
-def test_what_is_not_held_or_not_shown_is_not_overdue(held: Trade) -> None:
-    assert overdue(held, market(30), 10) is None
 
 
 # ---- RSI -----------------------------------------------------------------------------------------------------------

@@ -55,6 +55,10 @@ class Pace:
         self._first, self._longest = first_wait_seconds, longest_wait_seconds
         self._lock = Lock()  # numpy's generators are not to be shared between threads
 
+    def with_waits(self, first_wait_seconds: float, longest_wait_seconds: float) -> Pace:
+        """The same clock and generator at other intervals, for use in the same thread."""
+        return Pace(self._stopwatch, self._wait, self._generator, first_wait_seconds, longest_wait_seconds)
+
     def tries(self, patience: Patience) -> Iterator[int]:
         """Number the attempts from 0, resting before each but the first; ends when `patience` does."""
         began = self._stopwatch()

@@ -29,6 +29,9 @@ Json = dict[str, Any]
 _PATIENCE = Patience(5, 45.0)
 # Orders leave in one thread: what opens a position must not keep an exit waiting behind it.
 _ORDINARY_PATIENCE = Patience(5, 15.0)
+# Shares come back some 80 ms after the cancel that frees them, and stand bare until then: these looks are close together.
+_FREED_SOON = Patience(8, 1.0)
+_FREED_WAITS_SECONDS = (0.03, 0.06)
 # Statuses after which nothing more happens to an order.
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 # A cancel that meets one of these is on its way, or may be asked for again in a moment.
@@ -62,6 +65,7 @@ class OrderSender:
 
     def __init__(self, client: RESTClient, clock: Clock, pace: Pace, limits: SendLimits = SendLimits()) -> None:
         self._clock, self._pace, self._limits = clock, pace, limits
+        self._soon = pace.with_waits(*_FREED_WAITS_SECONDS)
         self._methods: Mapping[str, Callable[[str, Any], object]] = {
             "GET": client.get,
             "POST": client.post,
@@ -114,8 +118,8 @@ class OrderSender:
         patience = self._limits.patience if is_protecting() else self._limits.ordinary_patience
         doubt: Failure | None = None
         last = Failure(ErrorClass.NOT_REACHED, message="no attempt was allowed")
-        for _ in self._pace.tries(patience):
-            answer = ask()
+        for number in self._pace.tries(patience):
+            answer = self._asked_until_freed(ask) if number == 0 and ErrorClass.SHARES_HELD in again else ask()
             if not isinstance(answer, Failure):
                 return Sent(answer)
             last, doubt = answer, doubt if answer.is_certain else answer
@@ -129,6 +133,15 @@ class OrderSender:
             return NotSent(last)
         self._pace.rest(patience.attempts)
         return look() or Unknown(doubt.text if doubt is last else f"{doubt.text} Then: {last.text}")
+
+    def _asked_until_freed(self, ask: Callable[[], Json | Failure]) -> Json | Failure:
+        """Ask again while shares are on their way back: that refusal is certain, and costs one request."""
+        answer: Json | Failure = Failure(ErrorClass.SHARES_HELD)
+        for _ in self._soon.tries(_FREED_SOON):
+            answer = ask()
+            if not isinstance(answer, Failure) or answer.error_class is not ErrorClass.SHARES_HELD:
+                break
+        return answer
 
     # looking
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -18,7 +18,8 @@ from desk.exchange import day_end
 from desk.exchange.api.answers import answer, json_body
 from desk.exchange.api.page import PAGE, POLICY, page_json
 from desk.exchange.api.wire import Json, instant, money
-from desk.exchange.config import ExchangeConfig
+from desk.exchange.config import ExchangeConfig, holdings_of
+from desk.exchange.exposure import BareWindow
 from desk.exchange.faults.load import listed, load_faults, parse_fault
 from desk.exchange.machine.book import MEASURED_LATENCY, Latency
 from desk.exchange.metrics import CONTENT_TYPE, Metrics
@@ -159,6 +160,7 @@ class _Changes(BaseModel):
     cash_usd: float | None = None
     multiplier: int | None = None
     options_level: int | None = None
+    holdings: dict[str, StrictInt] | None = None
     partial_fill_probability: float | None = None
     spread_bps: float | None = None
     with_fees: bool | None = None
@@ -176,6 +178,8 @@ def changed_config(config: ExchangeConfig, body: object) -> ExchangeConfig | Rej
         changes = _Changes.model_validate({} if body is None else body).model_dump(exclude_unset=True)
         if changes.get("latency") is not None:
             changes["latency"] = LATENCIES[changes["latency"]]
+        if changes.get("holdings") is not None:
+            changes["holdings"] = holdings_of(changes["holdings"])
         values: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         if "requests_per_minute" in changes:
             values["requests_per_minute"] = changes["requests_per_minute"]
@@ -234,12 +238,26 @@ def status(exchange: Exchange, listeners: int) -> Json:
     }
 
 
+def window_json(window: BareWindow, account: Account) -> Json:
+    """A time during which shares stood bare; `to` is null as long as they do."""
+    is_open = window.symbol in account.bare and window.until == account.exchange.now
+    return {
+        "symbol": window.symbol,
+        "from": instant(window.since),
+        "to": None if is_open else instant(window.until),
+        "most_shares": float(window.most_shares),
+        "share_seconds": float(window.share_seconds),
+    }
+
+
 def report(account: Account) -> Json:
     """The exchange's own report on an account's run so far; dollars as numbers."""
-    ledger = account.ledger
+    ledger, exposure = account.ledger, account.ledger.exposure
     return {
-        "unprotected_share_seconds": sum(ledger.unprotected_share_seconds.values()),
-        "unprotected_by_symbol": dict(sorted(ledger.unprotected_share_seconds.items())),
+        "unprotected_share_seconds": float(sum(exposure.share_seconds.values())),
+        "unprotected_by_symbol": {symbol: float(seconds) for symbol, seconds in sorted(exposure.share_seconds.items())},
+        "unprotected_window_count": exposure.count,
+        "unprotected_windows": [window_json(window, account) for window in exposure.newest()],
         "orders_submitted": ledger.orders_submitted,
         "orders_rejected": len(ledger.refused),
         "rejections": [

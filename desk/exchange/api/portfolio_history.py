@@ -56,7 +56,7 @@ class PortfolioHistoryRoutes:
         return answer(history_json(found, query.timeframe))
 
     def _price(self, symbol: str, at: datetime) -> Decimal:
-        return (self.exchange.market.last(symbol, at) or 0) * UNIT_USD
+        return (self.exchange.market.worth(symbol, at) or 0) * UNIT_USD
 
 
 def parse_query(params: Mapping[str, str], now: datetime) -> HistoryQuery | Rejection:

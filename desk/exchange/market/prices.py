@@ -157,6 +157,13 @@ class Market:
                 return int(path.price[path.index((now - session.opens_at).total_seconds())])
         return self.last_close(symbol, now)
 
+    def worth(self, symbol: str, now: datetime) -> int | None:
+        """What one of a position counts for in units at `now`: the last trade, and before a stock's first one what that will be.
+        An account that begins with the data may hold it before that."""
+        last = self.last(symbol, now)
+        bars = self.daily(symbol).bars if last is None and self.has(symbol) else []
+        return bars[0].open if bars else last
+
     def last_close(self, symbol: str, now: datetime) -> int | None:
         """Close of the last completed session in units, as known at `now` and on the terms of `now`."""
         session = self.sessions.current(now)

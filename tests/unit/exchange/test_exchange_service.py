@@ -16,7 +16,7 @@ from desk.domain.errors import ConfigurationError, UsageError
 from desk.exchange.account_file import load_accounts
 from desk.exchange.api.answers import LARGEST_BODY
 from desk.exchange.config import FULL_SPEED, STEPPED, AccountConfig, ExchangeConfig
-from desk.exchange.pacer import Paced, Pacer
+from desk.exchange.pacer import Paced, Pacer, monotonic
 from desk.exchange.serve import Bounded, is_loopback
 from desk.exchange.switches import Switches
 
@@ -39,9 +39,13 @@ class Time:
     def advance(self, to: datetime) -> None:
         self.now = min(to, self.now + timedelta(minutes=1))
 
+    def pacer(self, speed: float) -> Pacer:
+        paced = Paced(lambda: self.now, self.advance, lambda: self.seen.append(self.now), lambda: self.end, lambda: None)
+        return Pacer(paced, speed)
+
     def run(self, speed: float, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         async def story() -> None:
-            pacer = Pacer(Paced(lambda: self.now, self.advance, lambda: self.seen.append(self.now), lambda: self.end), speed)
+            pacer = self.pacer(speed)
             task = asyncio.create_task(pacer.run())
             await asyncio.sleep(seconds / 2)
             meanwhile()
@@ -80,6 +84,41 @@ def test_a_client_takes_the_pacer_along() -> None:
 
     time.run(1.0, 0.1, jump)
     assert hour < time.now - BEGIN < hour + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])
+def test_between_two_turns_a_request_finds_the_present(speed: float) -> None:
+    time = Time()
+
+    async def story() -> None:
+        pacer = time.pacer(speed)
+        pacer.catch_up()
+        assert time.now == BEGIN, "before the clock starts it stands still"
+        task = asyncio.create_task(pacer.run())
+        await asyncio.sleep(0)
+        began = monotonic()
+        while (passed := monotonic() - began) < 0.002:
+            pass
+        pacer.catch_up()
+        assert time.now - BEGIN >= timedelta(seconds=passed * speed) - timedelta(microseconds=1)
+        task.cancel()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("speed", [STEPPED, FULL_SPEED])
+def test_a_clock_without_a_pace_has_nothing_to_catch_up_with(speed: float) -> None:
+    time = Time()
+
+    async def story() -> None:
+        pacer = time.pacer(speed)
+        task = asyncio.create_task(pacer.run())
+        await asyncio.sleep(0)
+        pacer.catch_up()
+        assert time.now == BEGIN
+        task.cancel()
+
+    asyncio.run(story())
 
 
 def test_a_reset_begins_a_new_story() -> None:

@@ -1,0 +1,153 @@
+"""What a book needs as time passes: ends for entries and sales that hang, stops that rise, an eye on those that were passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from desk.core.exits import ratcheted
+from desk.core.protect import Stamp, has_exits, is_settled
+from desk.domain.market import Market
+from desk.domain.orders import GroupRole
+from desk.domain.steps import Cancel, Replace, Step
+from desk.domain.trades import Book, Trade
+
+# A broker ends an entry within seconds of being asked to.
+SLOW_CANCEL = timedelta(seconds=60)
+# Exits sleep until their entry is complete, so what it bought so far stands bare: a marketable entry fills in seconds or
+# was left behind by the market.
+HALF_FILLED_AT_MOST = timedelta(seconds=20)
+# A sale of shares that have no stop meanwhile.
+SALE_AT_MOST = timedelta(seconds=20)
+# A stop that sleeps is elected by the broker; consolidated prints reach a bot's quote a little before or after.
+CROSSED_AT_MOST = timedelta(seconds=30)
+# Exits that have to be replaced whole cost a moment without them, so they move less often than a stop whose price changes.
+STIFF_MOVE_FRACTION = 0.01
+
+
+def numbered(book: Book) -> Iterator[tuple[int, Trade]]:
+    """Open trades, each with its number among those of its symbol, from 1: keys of what is asked of them carry it."""
+    counts: dict[str, int] = {}
+    for trade in book.open.values():
+        counts[trade.symbol] = counts.get(trade.symbol, 0) + 1
+        yield counts[trade.symbol], trade
+
+
+def bids(book: Book, market: Market) -> dict[str, float]:
+    """What a share of each symbol in the book fetches now, in dollars, where that is known."""
+    symbols = {trade.symbol for trade in book.open.values()}
+    return {symbol: bid for symbol in symbols if (bid := market.bid(symbol)) is not None}
+
+
+# ---- orders that hang ------------------------------------------------------------------------------------------------------
+
+
+def stale_entries(book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels for entries of earlier iterations that are still not complete: the reason to buy is old by now.
+
+    A half-filled entry is canceled too, since its exits sleep until it is complete; `cover` then protects what was bought. One
+    that was asked to end is asked again: a broker may take a cancel, reject it later, and say so to nobody.
+    """
+    return [
+        _end_entry(trade, number, stamp, "entry not filled in time")
+        for number, trade in numbered(book)
+        if trade.is_entry_working and trade.decided_at < stamp.at
+    ]
+
+
+def half_filled(book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels for entries that bought a part and then nothing more for a while: the part has no live exit until they end."""
+    return [
+        _end_entry(trade, number, stamp, "half-filled: what was bought needs its exits")
+        for number, trade in numbered(book)
+        if _is_half_filled(trade) and trade.entered_at is not None and stamp.at - trade.entered_at >= HALF_FILLED_AT_MOST
+    ]
+
+
+def _end_entry(trade: Trade, number: int, stamp: Stamp, reason: str) -> Cancel:
+    return Cancel(stamp.key(trade.symbol, "cancel", number), trade.key, trade.symbol, reason)
+
+
+def stale_sales(book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels for sales of bare shares that do not go through; the shares get exits then, and are sold another time."""
+    return [
+        Cancel(stamp.key(trade.symbol, "unsell", number), trade.exits_key, trade.symbol, "not sold in time")
+        for number, trade in numbered(book)
+        if _is_unsold(trade) and trade.exits_at is not None and stamp.at - trade.exits_at >= SALE_AT_MOST
+    ]
+
+
+def next_deadline(book: Book) -> datetime | None:
+    """When the first of what hangs now is to be ended; None when nothing hangs."""
+    ends = [trade.entered_at + HALF_FILLED_AT_MOST for trade in book.open.values() if _is_half_filled(trade) and trade.entered_at]
+    ends += [trade.exits_at + SALE_AT_MOST for trade in book.open.values() if _is_unsold(trade) and trade.exits_at]
+    return min(ends, default=None)
+
+
+def _is_half_filled(trade: Trade) -> bool:
+    return trade.is_entry_working and not trade.cancel_requested and trade.entered > 0
+
+
+def _is_unsold(trade: Trade) -> bool:
+    return trade.is_being_sold and not trade.is_renewing and not trade.stop_passed and has_exits(trade)
+
+
+def unended(book: Book, at: datetime) -> list[Trade]:
+    """Trades that hold shares under exits that sleep, since the broker has not ended their half-filled entry: a person has to
+    look."""
+    asked = (trade for trade in book.open.values() if trade.is_entry_working and trade.shares > 0 and trade.cancel_asked_at)
+    return [trade for trade in asked if trade.cancel_asked_at is not None and at - trade.cancel_asked_at >= SLOW_CANCEL]
+
+
+# ---- stops -----------------------------------------------------------------------------------------------------------------
+
+
+def ratchets(book: Book, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+    """Price changes that raise stops by their trades' rules. `prices` are what a share fetches now, in dollars."""
+    return [
+        step
+        for number, trade in numbered(book)
+        if is_settled(trade)
+        and trade.symbol in prices
+        and (step := _ratchet(trade, prices[trade.symbol], number, stamp)) is not None
+    ]
+
+
+def _ratchet(trade: Trade, price: float, number: int, stamp: Stamp) -> Step | None:
+    stop = ratcheted(trade, price, STIFF_MOVE_FRACTION) if trade.stop_is_stiff else ratcheted(trade, price)
+    if stop is None:
+        return None
+    reason = f"the stop rises to {stop}"
+    key = stamp.key(trade.symbol, "stop", number)
+    if not trade.stop_is_stiff:
+        return Replace(key, trade.exits_key, trade.symbol, GroupRole.STOP_LOSS, stop, reason)
+    return Cancel(key, trade.exits_key, trade.symbol, reason, GroupRole.TAKE_PROFIT, stop_price=stop)
+
+
+def crossed(book: Book, prices: Mapping[str, float]) -> list[Trade]:
+    """Trades whose stop the market has passed, and that are still held."""
+    return [
+        trade
+        for trade in book.open.values()
+        if trade.stop_price is not None
+        and trade.shares > 0
+        and not trade.is_being_sold
+        and prices.get(trade.symbol, float("inf")) <= float(trade.stop_price)
+    ]
+
+
+def instead_of_stops(trades: list[Trade], prices: Mapping[str, float], book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels that sell at the market what a stop should have sold: the target cannot go below it."""
+    mine = {trade.key for trade in trades}
+    return [
+        Cancel(
+            stamp.key(trade.symbol, "stopped", number),
+            trade.exits_key,
+            trade.symbol,
+            f"the market is at {prices[trade.symbol]:.2f}, below the stop {trade.stop_price}, and the stop did nothing",
+            GroupRole.TAKE_PROFIT,
+            keep=0,
+        )
+        for number, trade in numbered(book)
+        if trade.key in mine and not trade.is_renewing and not trade.is_entry_working and has_exits(trade)
+    ]

@@ -1,0 +1,80 @@
+"""The desk's watch over its book: bare shares get exits, sales that hang are ended, stops rise; sent through the desk alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from desk.core.covering import cover, given_up
+from desk.core.protect import Stamp
+from desk.core.upkeep import CROSSED_AT_MOST, crossed, instead_of_stops, ratchets, stale_sales, unended
+from desk.domain.journal import BrokerRefusal, StopPassed
+from desk.domain.orders import OrderClass
+from desk.domain.steps import Step, Submit
+from desk.domain.trades import Trade
+from desk.runtime.ledger import Ledger
+
+Execute = Callable[[Sequence[Step], datetime], list[Step]]
+
+
+class Protection:
+    """For the desk's thread alone. `execute` journals and sends, `halt` says why the desk opens nothing more."""
+
+    def __init__(self, ledger: Ledger, execute: Execute, halt: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._execute = execute
+        self._halt = halt
+        self._crossed: dict[str, datetime] = {}
+
+    def cover(self, at: datetime) -> None:
+        """Send exits for bare shares; halt for those that the broker leaves without."""
+        self._execute(cover(self._ledger.book), at)
+        for trade in given_up(self._ledger.book):
+            tries = len(trade.covers) - trade.renewals
+            self._halt(
+                f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. The next iteration tries again; "
+                "look at the account at the broker"
+            )
+
+    def insist(self, keys: frozenset[str], at: datetime) -> list[Step]:
+        """One more try for trades that were given up."""
+        return self._execute([step for step in cover(self._ledger.book, most=None) if step.covers in keys], at)
+
+    def react_to(self, refusal: BrokerRefusal, step: Step | None, at: datetime) -> None:
+        """What follows when the broker refused `step`."""
+        if not isinstance(step, Submit) or step.covers is None or refusal.unsent:
+            self.cover(at)
+            return
+        trade = self._ledger.book.owner(step.key)
+        is_sale = step.spec.order_class is not OrderClass.OCO
+        # A sale that was refused leaves shares that can still be covered; so does a stop that the market has passed.
+        if trade is not None and (trade.stop_passed != is_sale):
+            self.cover(at)
+            return
+        # Asking again at once gets the same answer; the next iteration tries again, and a person should know now.
+        self._halt(f"{step.spec.quantity} {step.spec.symbol} have no exit: the broker refused, {refusal.message}")
+
+    def watch_slow_cancels(self, at: datetime) -> None:
+        for trade in unended(self._ledger.book, at):
+            self._halt(
+                f"{trade.shares} {trade.symbol} have no exit: the broker has not ended their half-filled entry, asked for at "
+                f"{trade.cancel_asked_at:%H:%M:%S} UTC. It is asked again at each iteration; look at the account at the broker"
+            )
+
+    def upkeep(self, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+        """Steps that are due now by the market's `prices` in dollars, at most one for each trade."""
+        book = self._ledger.book
+        return [*cover(book), *stale_sales(book, stamp), *ratchets(book, prices, stamp)]
+
+    def passed_stops(self, prices: Mapping[str, float], stamp: Stamp) -> tuple[list[StopPassed], list[Step]]:
+        """Stops that the market passed a while ago and that sold nothing: what to tell, and what sells instead."""
+        below = crossed(self._ledger.book, prices)
+        self._crossed = {trade.key: self._crossed.get(trade.key, stamp.at) for trade in below}
+        late = [trade for trade in below if stamp.at - self._crossed[trade.key] >= CROSSED_AT_MOST]
+        steps = instead_of_stops(late, prices, self._ledger.book, stamp)
+        asked = {step.of_key for step in steps if not isinstance(step, Submit)}
+        return [_told(trade, prices) for trade in late if trade.exits_key in asked], steps
+
+
+def _told(trade: Trade, prices: Mapping[str, float]) -> StopPassed:
+    return StopPassed(trade.key, trade.symbol, trade.shares, trade.stop_price, prices[trade.symbol])

@@ -1,0 +1,279 @@
+"""The hedge sleeve's one decision: from market and book to targets for the inverse funds, each with its reasons.
+
+A plain rule: a BEARISH mood opens a hedge of a stock portfolio, and only it buys. The hedge ends when the mood has turned by
+a margin (after a minimum hold), when it has been held for so many sessions, or at once when there is nothing left to hedge.
+What is held, and since when, is read from the book, so the same market, book, equity and rules give the same plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk.domain.decisions import Shares, Target
+from desk.domain.market import Market
+from desk.domain.trades import Book
+from hedging.choice import Choice, choose_fund, choose_index, offer
+from hedging.exposure import Exposure, exposure
+from hedging.outlook import Outlook, confirms, outlook
+from hedging.prices import dear_price
+from hedging.returns import IndexReturns, index_returns
+from hedging.rules import INDEX_WORDS, HedgeRules, IndexName, InverseFund
+from hedging.sentiment import Mood, Sentiment, has_ended, in_words, sentiment
+from hedging.sizing import cap_usd, exit_rule, percent, resized, whole_shares
+from hedging.sleeve import Position, positions
+
+
+@dataclass(frozen=True, slots=True)
+class HedgePlan:
+    """Targets for inverse funds (none: the sleeve is empty and stays so), the reasons for people, and the figures.
+
+    `outlook` and `choice` are those of the fund that is held, else of the one that the rules prefer (None: none has a price).
+    `wanted_shares` is what the rules would hold of it without dead band and without asking for the mood.
+    """
+
+    targets: tuple[Target, ...]
+    reasons: tuple[str, ...]
+    sentiment: Sentiment
+    exposure: Exposure
+    held: tuple[Position, ...]
+    outlook: Outlook
+    choice: Choice | None
+    wanted_shares: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """What every rule looks at."""
+
+    market: Market
+    book: Book
+    equity_usd: float
+    rules: HedgeRules
+    mood: Sentiment
+    indices: IndexReturns
+    exposure: Exposure
+    held: tuple[Position, ...]
+
+    def outlook(self, index: IndexName) -> Outlook:
+        # One fund at a time: the largest has the room that the others leave, and an empty sleeve all of it.
+        others = sum(position.value_usd for position in self.held[1:])
+        cap = cap_usd(self.equity_usd, others, self.rules) if math.isfinite(self.equity_usd) else 0.0
+        return outlook(index, self.exposure, self.indices, self.mood, cap, self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Idea:
+    """A fund that could be held, with the outlook on its index and the shares of it that would be wanted."""
+
+    out: Outlook
+    choice: Choice | None
+    shares: int
+    index_reason: str = ""
+
+
+def hedge(market: Market, book: Book, equity_usd: float, rules: HedgeRules) -> HedgePlan:
+    """The sleeve's targets in whole shares. `equity_usd` is the whole portfolio's; one that is not finite buys nothing."""
+    indices = index_returns(market, rules)
+    stocks = exposure(market, book, indices, rules)
+    scene = _Scene(market, book, equity_usd, rules, sentiment(market, rules), indices, stocks, positions(book, market, rules))
+    if scene.held:
+        idea = _keeping(scene, scene.held[0])
+        targets, said = _with_hedge(scene, idea)
+    else:
+        idea = _preferred(scene, None)
+        targets, said = _without_hedge(scene, idea)
+    reasons = (in_words(scene.mood, rules), *_doubts(scene), *said)
+    return HedgePlan(targets, reasons, scene.mood, stocks, scene.held, idea.out, idea.choice, idea.shares)
+
+
+Decision = tuple[tuple[Target, ...], tuple[str, ...]]
+
+
+# ---- which fund, and how much of it ------------------------------------------------------------------------------------
+
+
+def _preferred(scene: _Scene, held: InverseFund | None) -> _Idea:
+    """The fund that the rules would have now; `held` is the one that it would replace."""
+    priced = [fund for fund in scene.rules.inverse_etfs if fund == held or dear_price(scene.market, fund.symbol) is not None]
+    index, why = choose_index(scene.exposure, priced, held, scene.rules)
+    out = scene.outlook(index)
+    choice = choose_fund(out, priced, held, scene.rules)
+    return _Idea(out, choice, 0 if choice is None else _wanted(scene, out, choice), why)
+
+
+def _keeping(scene: _Scene, position: Position) -> _Idea:
+    out = scene.outlook(position.fund.index)
+    choice = offer(position.fund, out, scene.rules)
+    return _Idea(out, choice, _wanted(scene, out, choice))
+
+
+def _wanted(scene: _Scene, out: Outlook, choice: Choice) -> int:
+    price = dear_price(scene.market, choice.fund.symbol)
+    return 0 if price is None else whole_shares(choice.needed_usd, out.cap_usd, price, scene.rules)
+
+
+# ---- an empty sleeve ---------------------------------------------------------------------------------------------------
+
+
+def _without_hedge(scene: _Scene, idea: _Idea) -> Decision:
+    refusal = _first(OPENING, scene, idea)
+    if refusal is not None or idea.choice is None:
+        return (), (f"no hedge: {refusal}",)
+    target = _target(scene, idea.choice.fund, idea.shares, _hedging(idea, idea.choice, idea.shares))
+    return (target,), (idea.index_reason, idea.choice.reason, target.reason)
+
+
+def _not_bearish(scene: _Scene, _: _Idea) -> str | None:
+    if scene.mood.mood is Mood.BEARISH:
+        return None
+    return f"only a share of {percent(scene.rules.bearish_share)} overbought names or more opens one"
+
+
+def _nothing_to_hedge(scene: _Scene, idea: _Idea) -> str | None:
+    return None if scene.exposure.long_usd > 0 and idea.out.exposure_usd > 0 else "the book has nothing to hedge"
+
+
+def _equity_unknown(scene: _Scene, _: _Idea) -> str | None:
+    return None if math.isfinite(scene.equity_usd) else "the portfolio's equity is not known"
+
+
+def _unconfirmed(scene: _Scene, idea: _Idea) -> str | None:
+    if not scene.rules.confirm_trend or confirms(idea.out.trend, scene.rules):
+        return None
+    extended = f"{percent(scene.rules.extended_fraction)} above its average of {scene.rules.average_sessions} sessions"
+    return f"{INDEX_WORDS[idea.out.index]} does not fall, and it is not {extended}, as far as its history tells"
+
+
+def _no_fund(_: _Scene, idea: _Idea) -> str | None:
+    return f"no fund against {INDEX_WORDS[idea.out.index]} has a price" if idea.choice is None else None
+
+
+def _left_today(scene: _Scene, _: _Idea) -> str | None:
+    # A hedge that ran into its stop or its longest hold would else come back within the hour under another name.
+    left = [fund.symbol for fund in scene.rules.inverse_etfs if scene.book.last_exit.get(fund.symbol) == scene.market.session]
+    return f"{', '.join(left)} was left today, and nothing is opened before the next session" if left else None
+
+
+def _too_small(scene: _Scene, idea: _Idea) -> str | None:
+    least = f"a share or {scene.rules.min_notional_usd:,.0f} dollars"
+    return None if idea.shares > 0 else f"what is wanted, or has room in the sleeve, is less than {least}"
+
+
+Rule = Callable[[_Scene, _Idea], str | None]
+
+# What forbids to buy at all, and what forbids to open.
+BUYING: tuple[Rule, ...] = (_not_bearish, _nothing_to_hedge, _equity_unknown, _unconfirmed)
+OPENING: tuple[Rule, ...] = (*BUYING, _left_today, _no_fund, _too_small)
+
+
+# ---- a hedge that is held ----------------------------------------------------------------------------------------------
+
+
+def _with_hedge(scene: _Scene, idea: _Idea) -> Decision:
+    main, *others = scene.held
+    end = _first(ENDING, scene, idea) or _change(scene, main)
+    if end is not None:
+        leaving = tuple(_target(scene, position.fund, 0, f"{end}: leaving {position.fund.symbol}") for position in scene.held)
+        return leaving, tuple(target.reason for target in leaving)
+    kept = _resized(scene, idea, main)
+    one_fund = tuple(
+        _target(scene, p.fund, 0, f"one fund at a time, and {main.fund.symbol} is larger: leaving it") for p in others
+    )
+    return (kept, *one_fund), tuple(target.reason for target in (kept, *one_fund))
+
+
+def _nothing_left(scene: _Scene, _: _Idea) -> str | None:
+    return None if scene.exposure.symbols else "the book holds nothing any more that a hedge stands against"
+
+
+def _held_long_enough(scene: _Scene, _: _Idea) -> str | None:
+    most, main = scene.rules.max_hold_sessions, scene.held[0]
+    return f"held for as many sessions as allowed, {most}" if main.sessions >= most else None
+
+
+def _reason_ended(scene: _Scene, _: _Idea) -> str | None:
+    if _is_in_minimum_hold(scene) or not has_ended(scene.mood, scene.rules):
+        return None
+    share = percent(scene.mood.share)
+    return f"the reason has ended: {share} of the leading names are overbought, below {percent(scene.rules.unwind_share)}"
+
+
+ENDING: tuple[Rule, ...] = (_nothing_left, _held_long_enough, _reason_ended)
+
+
+def _is_in_minimum_hold(scene: _Scene) -> bool:
+    """An entry that has not filled is not held yet: it may be called off at any time."""
+    main = scene.held[0]
+    return main.shares > 0 and main.sessions < scene.rules.min_hold_sessions
+
+
+def _change(scene: _Scene, main: Position) -> str | None:
+    """Why the fund has to make room for another, which is opened once this one is gone."""
+    idea = _preferred(scene, main.fund)
+    if idea.choice is None or idea.choice.fund == main.fund or _is_in_minimum_hold(scene) or _first(OPENING, scene, idea):
+        return None
+    return f"{idea.choice.fund.symbol} fits better ({idea.index_reason}; {idea.choice.reason})"
+
+
+def _resized(scene: _Scene, idea: _Idea, main: Position) -> Target:
+    held, price = main.committed, main.price_usd
+    if price is None or not math.isfinite(scene.equity_usd):
+        unknown = "its price" if price is None else "the portfolio's equity"
+        return _target(scene, main.fund, held, f"{unknown} is not known: keeping {held} {main.fund.symbol}")
+    obstacle = _first(BUYING, scene, idea) if len(scene.held) == 1 else "another fund has to go first"
+    wanted = idea.shares if obstacle is None else min(idea.shares, held)
+    count = resized(held, wanted, math.floor(idea.out.cap_usd / price), scene.rules)
+    if not count:
+        why = _nothing_to_hedge(scene, idea) or _too_small(scene, idea)
+        return _target(scene, main.fund, 0, f"{why}: leaving {main.fund.symbol}")
+    if count != held and idea.choice is not None:
+        return _target(scene, main.fund, count, f"{_hedging(idea, idea.choice, count)} (instead of {held})")
+    return _target(scene, main.fund, held, f"keeping {held} {main.fund.symbol}: {_why_kept(scene, obstacle)}")
+
+
+def _why_kept(scene: _Scene, obstacle: str | None) -> str:
+    if obstacle is None:
+        return f"the rules want no more than {percent(scene.rules.dead_band_fraction)} more or less"
+    if scene.mood.mood is Mood.BEARISH:
+        return obstacle
+    if _is_in_minimum_hold(scene):
+        return f"session {scene.held[0].sessions + 1} of at least {scene.rules.min_hold_sessions}"
+    if scene.mood.mood is Mood.UNKNOWN:
+        return "an unknown mood does not end the reason"
+    return f"the share of overbought names is not below {percent(scene.rules.unwind_share)} yet"
+
+
+# ---- words -------------------------------------------------------------------------------------------------------------
+
+
+def _first(rules: tuple[Rule, ...], scene: _Scene, idea: _Idea) -> str | None:
+    return next((words for rule in rules if (words := rule(scene, idea)) is not None), None)
+
+
+def _target(scene: _Scene, fund: InverseFund, count: int, reason: str) -> Target:
+    return Target(fund.symbol, Shares(count), exit_rule(fund, scene.rules), f"{in_words(scene.mood, scene.rules)}: {reason}")
+
+
+def _hedging(idea: _Idea, choice: Choice, count: int) -> str:
+    exposed = f"{idea.out.exposure_usd:,.0f} dollars of beta-weighted exposure to {INDEX_WORDS[idea.out.index]}"
+    words = f"hedging {idea.out.strength.words} of {exposed} with {count} {choice.fund.symbol}"
+    if choice.needed_usd <= idea.out.cap_usd:
+        return words
+    return f"{words}, as far as the sleeve's {idea.out.cap_usd:,.0f} dollars go"
+
+
+def _doubts(scene: _Scene) -> tuple[str, ...]:
+    """What the figures rest on less firmly than they look."""
+    stocks = scene.exposure
+    guessed = [symbol for symbol, known in zip(stocks.symbols, stocks.sp500.is_estimated, strict=True) if not known]
+    found = (
+        (scene.mood.left_out, "left out of the mood: " + "; ".join(f"{symbol} ({why})" for symbol, why in scene.mood.left_out)),
+        (
+            guessed,
+            f"fewer than {scene.rules.min_beta_sessions} sessions in common with the S&P 500, so beta 1: {', '.join(guessed)}",
+        ),
+        (stocks.at_cost, f"without a price, so at what was paid: {', '.join(stocks.at_cost)}"),
+    )
+    return tuple(words for names, words in found if names)
