@@ -31,7 +31,7 @@ from desk.domain.trades import Book
 from desk.exchange.admin_client import AdminClient
 from desk.runtime.account import broker_account
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, host, market_hours, open_desk
+from desk.runtime.build import Cast, guardian_of, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
@@ -56,6 +56,8 @@ TIMING = StreamTiming(
     refused_seconds=0.2,
 )
 DONE, BROKEN_BOOKS = 0, 3
+# Prices are looked at less often than in a replay: each look takes a schedule's real time.
+GUARDED_EVERY = timedelta(minutes=20)
 SETTLING_ROUNDS, SETTLING_MINUTES, QUIET_ROUNDS = 40, 10, 3
 
 
@@ -91,7 +93,7 @@ class HastyAlpaca(DeskAlpaca):
 
 
 class Whims(DeskStrategy):
-    """Buys and leaves by chance; the same moment of the same schedule wants the same."""
+    """Buys, buys more, trims and leaves by chance, under stops that rise; the same moment of the same schedule wants the same."""
 
     seed = 0
     wants = "trade"  # or "flat", or "nothing"
@@ -107,7 +109,7 @@ class Whims(DeskStrategy):
 
     def _target(self, symbol: str, chance: np.random.Generator) -> Target | None:
         mood, stop, gain = (float(each) for each in chance.uniform(size=3))
-        rule = FixedExit(0.002 + 0.02 * stop, 0.002 + 0.02 * gain)
+        rule = FixedExit(0.002 + 0.02 * stop, 0.002 + 0.02 * gain, 0.004 if mood > 0.5 else None, 0.006 if gain > 0.5 else None)
         if self.wants == "flat" or mood < 0.2:
             return Target(symbol, Shares(0), rule, "leave")
         return Target(symbol, Weight(0.01 + 0.06 * gain), rule, "enter") if mood > 0.65 else None
@@ -171,6 +173,7 @@ class Life:
         strategy.seed = self.schedule.seed
         self.broker, self.strategy = broker, strategy
         self.stage.attach(broker)
+        self.stage.watch_with(guardian_of(cast, broker, GUARDED_EVERY))
         executor: SteppedExecutor = strategy._executor
         return executor
 

@@ -18,8 +18,8 @@ Json = dict[str, Any]
 # Iterations: five minutes after the opening, then every 65 minutes, so that six fit in a session.
 FIRST_MINUTES, INTERVAL_MINUTES, PER_SESSION = 5, 65, 6
 ITERATIONS = (3, 7)
-# A half-filled entry has no exits until the next iteration ends it; a minute more for what the broker takes.
-BOUND_SECONDS = 60.0 * INTERVAL_MINUTES + 60.0
+# The guardian ends a half-filled entry after 20 seconds, a sale that hangs likewise; a minute more for what the broker takes.
+BOUND_SECONDS = 100.0
 # Sessions of prices before the first that is traded, and after the last.
 LEAD_SESSIONS, TAIL_SESSIONS = 5, 4
 # The life that is measured has nothing to trade; one that has takes longer.

@@ -16,6 +16,7 @@ from desk.domain.errors import BrokerUnreachable
 from desk.exchange.admin_client import AdminClient
 from desk.runtime.clock import VirtualClock, stopwatch, wait_seconds
 from desk.runtime.desk import Desk
+from desk.runtime.guardian import Guardian
 
 # Real time: the longest wait for a stream to come up at the start, for orders to go out, for an update that may be lost.
 STREAM_SECONDS, ORDERS_SECONDS, UPDATE_SECONDS, LINK_SECONDS = 4.0, 15.0, 0.15, 0.6
@@ -37,6 +38,11 @@ class PatientStage:
         self._process_queue: Callable[[], Any] = lambda: None
         self._sent, self._seen = 0, 0
         self._owes_a_look = True
+        self._guardian: Guardian | None = None
+
+    def watch_with(self, guardian: Guardian) -> None:
+        """Have `guardian` look whenever it is due."""
+        self._guardian = guardian
 
     def attach(self, broker: DeskAlpaca) -> None:
         """Wait until the stream listens. Raises BrokerUnreachable when it does not come up, as every run does."""
@@ -61,11 +67,19 @@ class PatientStage:
         """
         while self._clock.now() < moment:
             is_due = self._owes_a_look
-            reached = self._admin.advance(min(moment, self._clock.now() + REGULAR_LOOK) if is_due else moment)
+            until = self._guarded_end(moment)
+            reached = self._admin.advance(min(until, self._clock.now() + REGULAR_LOOK) if is_due else until)
             self._clock.move_to(reached.now)
             self.settle()
             if is_due and reached.reached:
                 self._look()
+            if self._guardian is not None and self._guardian.look_if_due():
+                self.settle()
+
+    def _guarded_end(self, moment: datetime) -> datetime:
+        now = self._clock.now()
+        due = None if self._guardian is None else self._guardian.next_look(now)
+        return moment if due is None or due <= now else min(moment, due)
 
     def _look(self) -> None:
         self._owes_a_look = False

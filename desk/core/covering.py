@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from desk.core.protect import has_exits, sale
 from desk.domain.decisions import FixedExit, Intent, IntentKind
@@ -24,6 +25,23 @@ def cover(book: Book, most: int | None = MAX_COVERS) -> list[Submit]:
     covers gets none; None for no limit, where something else bounds how often it is asked.
     """
     return [step for trade in bare(book) if most is None or _ended(trade) < most for step in _covers(trade)]
+
+
+# Between two tries to cover shares that the broker refused to cover or left bare, and once it did so again and again.
+AGAIN_AFTER = timedelta(seconds=10)
+INSIST_AFTER = timedelta(seconds=60)
+
+
+def next_try(trade: Trade) -> datetime | None:
+    """When bare shares are due for another cover, if nothing happens before; None for a trade that never had exits."""
+    patience = INSIST_AFTER if _ended(trade) >= MAX_COVERS else AGAIN_AFTER
+    return None if trade.exits_at is None else trade.exits_at + patience
+
+
+def insisted(book: Book, at: datetime) -> list[Submit]:
+    """One more try for trades that were given up, each some time after the one before."""
+    due = (trade for trade in given_up(book) if (when := next_try(trade)) is None or when <= at)
+    return [step for trade in due for step in _covers(trade)]
 
 
 def given_up(book: Book) -> list[Trade]:

@@ -65,6 +65,10 @@ class Door(Protocol):
         """What was meant by an order that counts as never sent; None for every other."""
         ...
 
+    def was_moved(self, key: str) -> bool:
+        """Whether the desk ever asked for another price in an order group, so that its exits may not be where they were meant."""
+        ...
+
     def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
         """Journal an order that did not come through the corridor; returns what was written, with the key to send it under.
 

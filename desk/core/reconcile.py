@@ -148,6 +148,11 @@ class Differences:
         self._looks_at_broker = False
 
     @property
+    def foreign(self) -> Mapping[str, int]:
+        """Shares by symbol that are known not to be the desk's."""
+        return dict(self._foreign)
+
+    @property
     def has_suspects(self) -> bool:
         """Whether Lumibot's shares differed from the book's at the last iteration, and the broker was not looked at since."""
         return bool(self._suspects)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from desk.core.covering import bare, next_try
 from desk.core.exits import ratcheted
 from desk.core.protect import Stamp, has_exits, is_settled
 from desk.domain.market import Market
@@ -78,8 +79,9 @@ def stale_sales(book: Book, stamp: Stamp) -> list[Step]:
 
 
 def next_deadline(book: Book) -> datetime | None:
-    """When the first of what hangs now is to be ended; None when nothing hangs."""
+    """When the first of what hangs is to be ended, or what is bare is to be covered again; None when nothing is."""
     ends = [trade.entered_at + HALF_FILLED_AT_MOST for trade in book.open.values() if _is_half_filled(trade) and trade.entered_at]
+    ends += [due for trade in bare(book) if (due := next_try(trade)) is not None]
     ends += [trade.exits_at + SALE_AT_MOST for trade in book.open.values() if _is_unsold(trade) and trade.exits_at]
     return min(ends, default=None)
 

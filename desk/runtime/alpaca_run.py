@@ -242,7 +242,7 @@ class _Watch:
     def _tried(self) -> None:
         self._tried_at = now = self._run.clock.now()
         due = now - self._compared_at >= timedelta(seconds=COMPARE_SECONDS)
-        if not self._run.request.dry_run and (due or self._run.request.once or self._desk.has_suspects):
+        if not self._run.request.dry_run and (due or self._run.request.once or self._desk.differences.has_suspects):
             self._broker._orders_queue.join()
             self.compare()
 

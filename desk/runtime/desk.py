@@ -13,10 +13,10 @@ from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, protect
 from desk.core.rebalance import RebalanceRules, rebalance
-from desk.core.reconcile import HARMLESS, BrokerView, foreign_seen
+from desk.core.reconcile import HARMLESS, BrokerView, Differences, foreign_seen
 from desk.core.review import Limits, Situation, review
 from desk.core.targets import checked
-from desk.core.upkeep import bids, half_filled, stale_entries
+from desk.core.upkeep import bids, stale_entries
 from desk.domain.breaks import Break, Repair
 from desk.domain.decisions import Approved, Denied, Mode, Target
 from desk.domain.journal import (
@@ -167,8 +167,7 @@ class Desk:
         now = self._clock.now()
         stamp = Stamp(self._journal.nonce, now)
         self._protection.watch_slow_cancels(now)
-        due = [*self._protection.upkeep(prices, stamp), *half_filled(self._ledger.book, stamp)]
-        kept = self._execute(due, now)
+        kept = self._execute(self._protection.between(prices, stamp), now)
         passed, instead = self._protection.passed_stops(prices, stamp)
         self._write(passed, now)
         return (*kept, *self._execute(instead, now))
@@ -284,8 +283,8 @@ class Desk:
             self._set_mode(Mode.HALTED, "; ".join(str(each) for each in lasting))
 
     @property
-    def has_suspects(self) -> bool:
-        return self._ledger.differences.has_suspects
+    def differences(self) -> Differences:
+        return self._ledger.differences
 
     def member_of(self, broker_id: str, client_id: str) -> Member | None:
         """Group and role of an order at the broker, None for an order that is not the desk's."""
@@ -318,6 +317,9 @@ class Desk:
 
     def given_up(self, key: str) -> OrderSpec | None:
         return self._ledger.sent.given_up(key)
+
+    def was_moved(self, key: str) -> bool:
+        return self._ledger.sent.was_moved(key)
 
     def is_over(self, key: str) -> bool:
         """Whether the journal knows that nothing of an order group is at the broker any more."""

@@ -34,12 +34,10 @@ class FoundPositions:
 
     def protect(self) -> tuple[SharesAdopted, ...]:
         """Take over, and send exits. Raises what the broker raises when it does not answer."""
-        book = self.desk.book
-        adopted = tuple(
-            each
-            for position in self.api.get_all_positions()
-            if (each := self._adopted(position, book.shares_of(position.symbol)))
-        )
+        book, foreign = self.desk.book, self.desk.differences.foreign
+        there = [one for one in self.api.get_all_positions() if foreign.get(one.symbol, 0) > 0]
+        found = (self._adopted(one, book.shares_of(one.symbol), foreign[one.symbol]) for one in there)
+        adopted = tuple(each for each in found if each is not None)
         for each in adopted:
             self.desk.adopt_shares(each)
             spec = each.spec
@@ -51,9 +49,10 @@ class FoundPositions:
             self.desk.cover_bare_shares()
         return adopted
 
-    def _adopted(self, position: Any, ours: int) -> SharesAdopted | None:
+    def _adopted(self, position: Any, ours: int, foreign: int) -> SharesAdopted | None:
+        # No more than what is known as somebody else's: a fill of the desk's own may be in the position and not in the book yet.
         held, free = float(position.qty), float(position.qty_available or 0)
-        count = int(min(held - ours, free))
+        count = int(min(held - ours, free, foreign))
         if count < 1 or str(getattr(position.asset_class, "value", position.asset_class)) != "us_equity":
             return None
         paid, now = float(position.avg_entry_price), float(position.current_price or 0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from desk.core.covering import cover, given_up
+from desk.core.covering import cover, given_up, insisted
 from desk.core.protect import Stamp
-from desk.core.upkeep import CROSSED_AT_MOST, crossed, instead_of_stops, ratchets, stale_sales, unended
+from desk.core.upkeep import CROSSED_AT_MOST, crossed, half_filled, instead_of_stops, ratchets, stale_sales, unended
 from desk.domain.journal import BrokerRefusal, StopPassed
 from desk.domain.orders import OrderClass
 from desk.domain.steps import Step, Submit
@@ -29,11 +29,14 @@ class Protection:
     def cover(self, at: datetime) -> None:
         """Send exits for bare shares; halt for those that the broker leaves without."""
         self._execute(cover(self._ledger.book), at)
+        self._tell_given_up()
+
+    def _tell_given_up(self) -> None:
         for trade in given_up(self._ledger.book):
             tries = len(trade.covers) - trade.renewals
             self._halt(
-                f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. The next iteration tries again; "
-                "look at the account at the broker"
+                f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. It is tried again every minute "
+                "and at each iteration; look at the account at the broker"
             )
 
     def insist(self, keys: frozenset[str], at: datetime) -> list[Step]:
@@ -51,7 +54,11 @@ class Protection:
         if trade is not None and (trade.stop_passed != is_sale):
             self.cover(at)
             return
-        # Asking again at once gets the same answer; the next iteration tries again, and a person should know now.
+        # Shares that are on their way back, say: the guardian tries again in a moment, and halts if that goes on.
+        if refusal.explained:
+            self._tell_given_up()
+            return
+        # Asking again at once gets the same answer; the guardian and the next iteration try again, and a person should know now.
         self._halt(f"{step.spec.quantity} {step.spec.symbol} have no exit: the broker refused, {refusal.message}")
 
     def watch_slow_cancels(self, at: datetime) -> None:
@@ -65,6 +72,11 @@ class Protection:
         """Steps that are due now by the market's `prices` in dollars, at most one for each trade."""
         book = self._ledger.book
         return [*cover(book), *stale_sales(book, stamp), *ratchets(book, prices, stamp)]
+
+    def between(self, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+        """`upkeep`, and what an iteration does for itself: half-filled entries end, and bare shares get yet another try."""
+        book = self._ledger.book
+        return [*self.upkeep(prices, stamp), *half_filled(book, stamp), *insisted(book, stamp.at)]
 
     def passed_stops(self, prices: Mapping[str, float], stamp: Stamp) -> tuple[list[StopPassed], list[Step]]:
         """Stops that the market passed a while ago and that sold nothing: what to tell, and what sells instead."""

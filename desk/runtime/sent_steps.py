@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from desk.domain.journal import Acknowledged, BrokerRefusal
 from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
-from desk.domain.steps import Step, Submit
+from desk.domain.steps import Replace, Step, Submit
 
 Member = tuple[str, GroupRole]
 
@@ -20,6 +20,7 @@ class SentSteps:
         self._heard: dict[str, dict[GroupRole, OrderStatus]] = {}
         self._ended: set[str] = set()
         self._refused: set[str] = set()
+        self._moved: set[str] = set()
 
     def step(self, key: str) -> Step | None:
         return self._steps.get(key)
@@ -40,6 +41,10 @@ class SentSteps:
         step = self._steps.get(key)
         return step.spec if isinstance(step, Submit) and key in self._unsent else None
 
+    def was_moved(self, key: str) -> bool:
+        """Whether a price of an order group was ever asked to change."""
+        return key in self._moved
+
     def is_unsent(self, key: str) -> bool:
         """Whether a journaled step is known never to have reached the broker, so that it may go out again."""
         return key in self._unsent
@@ -54,6 +59,8 @@ class SentSteps:
 
     def goes_out(self, step: Step) -> None:
         self._steps[step.key] = step
+        if isinstance(step, Replace):
+            self._moved.add(step.of_key)
         self._unsent.discard(step.key)
         self._refused.discard(step.key)
 

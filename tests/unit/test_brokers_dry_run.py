@@ -35,6 +35,9 @@ class Ear:
     def step(self, key: str) -> Step | None:
         return None
 
+    def was_moved(self, key: str) -> bool:
+        return False
+
     def given_up(self, key: str) -> OrderSpec | None:
         return None
 

@@ -89,8 +89,9 @@ def test_an_addition_that_was_canceled_half_filled_covers_what_it_bought() -> No
     assert isinstance(cancel, Cancel) and cancel.of_key == step.key
     assert next_deadline(book) == NOW + HALF_FILLED_AT_MOST
     book = told(with_step(book, cancel, NOW), step.key, ENTRY, S.CANCELED)
-    assert [oco.spec.quantity for oco in cover(book)] == [10]
-    assert next_deadline(book) is None
+    (oco,) = cover(book)
+    assert oco.spec.quantity == 10
+    assert next_deadline(with_step(book, oco, NOW)) is None
 
 
 # ---- less of a position --------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def test_covers_that_the_broker_takes_and_ends_halt_the_desk_and_are_tried_once_
     assert len(outbox.sent) == 1 + MAX_COVERS
     reasons = [row.value.reason for row in journal.rows() if isinstance(row.value, ModeChanged)]
     assert reasons == [
-        f"5 AAA have no exit: the broker ended {MAX_COVERS} in a row. The next iteration tries again; look at the account at "
-        "the broker"
+        f"5 AAA have no exit: the broker ended {MAX_COVERS} in a row. It is tried again every minute and at "
+        "each iteration; look at the account at the broker"
     ]
     desk.decide(market(1), FIVE, [])
     assert outbox.keys[-1] == f"{entry.key}-cover{MAX_COVERS + 1}"

@@ -35,14 +35,21 @@ class Window:
     latest: datetime
 
 
-def differences(meant: Json, found: Json, window: Window) -> tuple[Difference, ...]:
-    """How the order `found` (nested, with its legs) differs from the request body `meant`; empty when it is that order."""
+def differences(meant: Json, found: Json, window: Window, *, were_exits_moved: bool = False) -> tuple[Difference, ...]:
+    """How the order `found` (nested, with its legs) differs from the request body `meant`; empty when it is that order.
+
+    When its exits were moved since, nothing is said of their prices: what the broker lists of former ones is not enough.
+    """
     meant = _completed(meant)
     pairs: list[tuple[str, object, object]] = [
         *((name, _word(meant.get(name)), _word(found.get(name))) for name in _WORDS),
-        *((name, _number(meant.get(name)), _number(found.get(name))) for name in _NUMBERS if _is_judged(name, meant)),
+        *(
+            (name, _number(meant.get(name)), _number(found.get(name)))
+            for name in _NUMBERS
+            if _is_judged(name, meant, were_exits_moved)
+        ),
         ("order_class", _class(meant), _class(found)),
-        *_exit_pairs(meant, found),
+        *(() if were_exits_moved else _exit_pairs(meant, found)),
     ]
     if _class(meant) == "mleg":
         pairs.append(("legs", _legs(meant), _legs(found)))
@@ -75,7 +82,10 @@ def _completed(meant: Json) -> Json:
     return {**meant, "limit_price": (meant.get("take_profit") or {}).get("limit_price")}
 
 
-def _is_judged(name: str, meant: Json) -> bool:
+def _is_judged(name: str, meant: Json, were_exits_moved: bool) -> bool:
+    # An OCO's own limit is its target's.
+    if were_exits_moved and _class(meant) == "oco" and name in ("limit_price", "stop_price"):
+        return False
     # A trailing stop's stop price is the broker's, and moves.
     return not (name == "stop_price" and _word(meant.get("type")) == "trailing_stop")
 
