@@ -5,8 +5,8 @@ log(1 + r) = r - r^2 / 2 + ... . With mu the mean of the index's log growth and 
 mean is L mu - (L^2 - L) / 2 s2, whatever the index does in between: it trails L times the index by (L^2 - L) / 2 s2 a day.
 That is s2 for -1x and 6 s2 for -3x.
 
-Source: M. Avellaneda, S. Zhang, "Path-dependence of leveraged ETF returns", SIAM Journal on Financial Mathematics 1 (2010),
-equation 10, without its terms for financing and fees.
+Source: M. Avellaneda, S. Zhang, "Path-dependence of leveraged ETF returns", SIAM Journal on Financial Mathematics 1 (2010);
+its terms for financing and fees are left out.
 """
 
 from __future__ import annotations

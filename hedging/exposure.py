@@ -14,9 +14,9 @@ from hedging.prices import last_price
 from hedging.returns import IndexReturns, name_returns
 from hedging.rules import HedgeRules, IndexName
 
-# Measured betas lie too far from one: the next period's are nearer. 2/3 and 1/3 are the usual round figures for the 0.677 and
-# 0.343 of M. E. Blume, "Betas and their regression tendencies", Journal of Finance 30 (1975); O. A. Vasicek, "A note on using
-# cross-sectional information in Bayesian estimation of security betas", Journal of Finance 28 (1973), gives the argument.
+# Measured betas lie too far from one: those of the next period are nearer. Two thirds and one third are the usual round weights
+# after M. E. Blume, "Betas and their regression tendencies", Journal of Finance 30 (1975); O. A. Vasicek, "A note on using
+# cross-sectional information in Bayesian estimation of security betas", Journal of Finance 28 (1973), has the argument.
 MEASURED_WEIGHT = 2.0 / 3.0
 BETA_OF_THE_MARKET = 1.0
 # Returns that spread less than a millionth have not moved.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from desk.domain.journal import BrokerRefusal, ModeChanged, RowValue, StopPassed
-from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderStatus
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderStatus, Side
 from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Book, Trade
 from desk.report.console import ActionLine, IterationView, PositionLine, RefusalLine, RunConsole, SaleLine
@@ -86,7 +86,9 @@ def _event_text(event: OrderEvent, book: Book) -> str | None:
         trade = book.owner(event.key) or next((closed for closed in reversed(book.closed) if event.key == closed.exits_key), None)
         # A target that was moved to the market to leave is no target any more.
         left = event.role is GroupRole.TAKE_PROFIT and trade is not None and trade.exit_requested
-        done = "sold" if left else ROLE_WORDS[event.role]
+        # A plain sale is the entry of its own group.
+        is_plain_sale = event.role is GroupRole.ENTRY and event.fill.side is Side.SELL
+        done = "sold" if left or is_plain_sale else ROLE_WORDS[event.role]
         return f"{event.fill.symbol}: {done} {event.fill.quantity} at {event.fill.price:.2f}"
     if event.role is GroupRole.ENTRY and event.status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED}:
         return f"{event.key.split('-')[-2]}: the entry was {event.status.value}"

@@ -186,9 +186,9 @@ def test_the_sleeve_is_never_worth_more_than_its_cap(case: Case) -> None:
 
 @given(bearish_cases, st.permutations(sorted(FUNDS)), st.floats(0, 0.5), st.floats(0.3, 1.2))
 def test_a_second_fund_leaves_the_first_less_room(case: Case, order: list[str], small: float, large: float) -> None:
-    """Within the minimum hold no fund is changed for another, so the larger one stays."""
-    rules = replace(case.rules, min_hold_sessions=case.rules.max_hold_sessions)
-    cap_usd = rules.max_inverse_fraction * case.equity_usd
+    """Much is wanted of a small sleeve, and within the minimum hold no fund is changed for another: the larger one stays."""
+    rules = replace(case.rules, min_hold_sessions=case.rules.max_hold_sessions, hedge_ratio=1.0, max_inverse_fraction=0.1)
+    cap_usd = 0.1 * case.equity_usd
     assume(all(symbol in case.market.bars for symbol in order))
     sizes = [
         max(int(part * cap_usd / price_of(case.market, symbol)), 1) for symbol, part in zip(order, (small, large), strict=False)
