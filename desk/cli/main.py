@@ -8,8 +8,11 @@ from desk.cli import config, exchange, journal
 from desk.cli.adopt import adopt
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
+from desk.cli.hedge import hedge
 from desk.cli.mode import mode
 from desk.cli.positions import positions
+from desk.cli.protect import protect
+from desk.cli.rebalance import rebalance
 from desk.cli.sockets import sockets
 from desk.cli.status import status
 from desk.cli.strategies import strategies
@@ -30,6 +33,9 @@ app.command("adopt")(adopt)
 app.add_typer(journal.app, name="journal")
 app.command("status")(status)
 app.command("positions")(positions)
+app.command("protect")(protect)
+app.command("hedge")(hedge)
+app.command("rebalance")(rebalance)
 app.command("sockets")(sockets)
 
 
