@@ -10,6 +10,7 @@
   bare server on the same machinery, and backtrader.
 - The order path: journal writes a second beside SQLite alone, an order through the guarded client beside alpaca-py, from restart
   to a reconciled desk, and from a broken stream to the broker's truth.
+- One decision, the network apart: from a market that was looked at to a synced journal, with up to 500 bracketed positions.
 
 Times are medians over the rounds; a ratio is the median of the rounds' own ratios, since machines are noisy.
 """
@@ -22,7 +23,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import exchange_rows, live, order_path_rows, ours, stock_lumibot
+from benchmarks import decision_rows, exchange_rows, live, order_path_rows, ours, stock_lumibot
+from benchmarks.decision import Decision
+from benchmarks.decision_rows import DecisionSize
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
@@ -51,6 +54,7 @@ class Size:
     rounds: int
     exchange: ExchangeSize
     order_path: OrderPathSize
+    decision: DecisionSize
     is_judged: bool
 
 
@@ -61,6 +65,7 @@ FULL = Size(
     rounds=3,
     exchange=exchange_rows.FULL,
     order_path=order_path_rows.FULL,
+    decision=decision_rows.FULL,
     is_judged=True,
 )
 QUICK = Size(
@@ -70,6 +75,7 @@ QUICK = Size(
     rounds=1,
     exchange=exchange_rows.QUICK,
     order_path=order_path_rows.QUICK,
+    decision=decision_rows.QUICK,
     is_judged=False,
 )
 
@@ -84,6 +90,7 @@ class Figures:
     loads: list[Load]
     exchange: ExchangeFigures
     order_path: OrderPathFigures
+    decisions: list[Decision]
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -99,7 +106,7 @@ def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     """Everything, in turns: each round runs every contestant once."""
     runs = contestants()
     exchange, order_path = exchange_rows.measure(size.exchange, tell), order_path_rows.measure(size.order_path, tell)
-    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path)
+    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decision_rows.measure(size.decision, tell))
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -174,6 +181,7 @@ def rows(figures: Figures) -> list[Row]:
         pace_row(figures.paces, figures.idle_paces),
         *exchange_rows.rows(figures.exchange),
         *order_path_rows.rows(figures.order_path),
+        *decision_rows.rows(figures.decisions),
     ]
 
 

@@ -29,9 +29,12 @@ class Choice:
 
 
 def choose_index(
-    exposure: Exposure, funds: Collection[InverseFund], held: InverseFund | None, rules: HedgeRules
+    exposure: Exposure, funds: Collection[InverseFund], held: InverseFund | None, rules: HedgeRules, too_dear: str | None = None
 ) -> tuple[IndexName, str]:
-    """The index to hedge against and why: the S&P 500, unless the NASDAQ is clearly better and one of `funds` follows it."""
+    """The index to hedge against and why: the S&P 500, unless the NASDAQ is clearly better and one of `funds` follows it.
+
+    `too_dear` are the words of `costs_too_much` on the NASDAQ's funds, None when one of them is cheap enough to hold.
+    """
     sp500, nasdaq = exposure.sp500.r2, exposure.nasdaq.r2
     margin = 0.0 if held is not None and held.index == "NASDAQ" else rules.nasdaq_margin_r2
     compared = f"the NASDAQ explains {percent(nasdaq)} of the names' moves, the S&P 500 {percent(sp500)}"
@@ -39,16 +42,18 @@ def choose_index(
         return "SP500", f"{compared}: not better by {percent(margin)}, so the S&P 500 is hedged"
     if all(fund.index != "NASDAQ" for fund in funds):
         return "SP500", f"{compared}, but no fund against it has a price: the S&P 500 is hedged"
+    if too_dear is not None:
+        return "SP500", f"{compared}, but {too_dear}: the S&P 500 is hedged"
     return "NASDAQ", f"{compared}: better by at least {percent(margin)}, so the NASDAQ is hedged"
 
 
 def choose_fund(out: Outlook, funds: Collection[InverseFund], held: InverseFund | None, rules: HedgeRules) -> Choice | None:
-    """The least leveraged of `funds` against the outlook's index, or a more leveraged one; None without any.
+    """The least leveraged of `funds` against the outlook's index, or a more leveraged one; None without a cheap enough one.
 
     Leverage is taken when the milder fund needs more dollars than the sleeve has and the drag of the other is cheap enough.
     """
-    offered = [offer(fund, out, rules) for fund in sorted(funds, key=lambda fund: fund.multiple) if fund.index == out.index]
-    if not offered:
+    offered = _offered(out, funds, rules)
+    if not offered or _drag_objection(offered[0], offered[0].fund.symbol, held, rules) is not None:
         return None
     chosen = offered[0]
     for dearer in offered[1:]:
@@ -58,6 +63,17 @@ def choose_fund(out: Outlook, funds: Collection[InverseFund], held: InverseFund 
         else:
             chosen = replace(chosen, reason=f"{chosen.fund.symbol}, not {dearer.fund.symbol}: {objection}")
     return chosen
+
+
+def costs_too_much(out: Outlook, funds: Collection[InverseFund], held: InverseFund | None, rules: HedgeRules) -> str | None:
+    """Why even the least leveraged of `funds` against the outlook's index is too dear to hold; None when it is not."""
+    offered = _offered(out, funds, rules)
+    return _drag_objection(offered[0], offered[0].fund.symbol, held, rules) if offered else None
+
+
+def _offered(out: Outlook, funds: Collection[InverseFund], rules: HedgeRules) -> list[Choice]:
+    """The funds against the outlook's index, the least leveraged first: drag grows with leverage."""
+    return [offer(fund, out, rules) for fund in sorted(funds, key=lambda fund: fund.multiple) if fund.index == out.index]
 
 
 def offer(fund: InverseFund, out: Outlook, rules: HedgeRules) -> Choice:
@@ -75,15 +91,23 @@ def _in_favour(milder: Choice, dearer: Choice, out: Outlook) -> str:
 
 def _objection(milder: Choice, dearer: Choice, out: Outlook, held: InverseFund | None, rules: HedgeRules) -> str | None:
     """Why the more leveraged fund is not taken instead, None when it is."""
-    room_usd, cost = out.cap_usd, rules.max_drag_fraction
+    room_usd = out.cap_usd
     if held == milder.fund:
         room_usd *= 1.0 + rules.dead_band_fraction
     if held == dearer.fund:
-        room_usd, cost = room_usd * (1.0 - rules.dead_band_fraction), cost * (1.0 + rules.dead_band_fraction)
+        room_usd *= 1.0 - rules.dead_band_fraction
     if milder.needed_usd <= room_usd:
         return f"the sleeve has room for the {milder.needed_usd:,.0f} dollars that it takes"
-    if dearer.drag_fraction is None:
-        return "what a daily reset costs is not known without the index's volatility"
-    if dearer.drag_fraction > cost:
-        return f"the latter is expected to lose {percent(dearer.drag_fraction)} to its daily reset, more than {percent(cost)}"
-    return None
+    return _drag_objection(dearer, "the latter", held, rules)
+
+
+def _drag_objection(choice: Choice, named: str, held: InverseFund | None, rules: HedgeRules) -> str | None:
+    """Why a fund's daily reset costs too much; a -1x fund always may be held."""
+    if choice.fund.multiple <= 1.0:
+        return None
+    if choice.drag_fraction is None:
+        return f"what the daily reset of {named} costs is not known without the index's volatility"
+    most = rules.max_drag_fraction * (1.0 + rules.dead_band_fraction if held == choice.fund else 1.0)
+    if choice.drag_fraction <= most:
+        return None
+    return f"{named} is expected to lose {percent(choice.drag_fraction)} to its daily reset, more than {percent(most)}"

@@ -1,8 +1,9 @@
 """The hedge sleeve's one decision: from market and book to targets for the inverse funds, each with its reasons.
 
 A plain rule: a BEARISH mood opens a hedge of a stock portfolio, and only it buys. The hedge ends when the mood has turned by
-a margin (after a minimum hold), when it has been held for so many sessions, or at once when there is nothing left to hedge.
-What is held, and since when, is read from the book, so the same market, book, equity and rules give the same plan.
+a margin (after a minimum hold), when an episode of it has lasted for so many sessions, or at once when there is nothing left to
+hedge. After its stop or its longest hold it rests until the mood has turned. What is held, what was, and since when is read from
+the book, so the same market, book, equity and rules give the same plan.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from dataclasses import dataclass
 from desk.domain.decisions import Shares, Target
 from desk.domain.market import Market
 from desk.domain.trades import Book
-from hedging.choice import Choice, choose_fund, choose_index, offer
+from hedging.choice import Choice, choose_fund, choose_index, costs_too_much, offer
+from hedging.episodes import last_ending, sessions_since
 from hedging.exposure import Exposure, exposure
 from hedging.outlook import Outlook, confirms, outlook
 from hedging.prices import dear_price
 from hedging.returns import IndexReturns, index_returns
 from hedging.rules import INDEX_WORDS, HedgeRules, IndexName, InverseFund
-from hedging.sentiment import Mood, Sentiment, has_ended, in_words, sentiment
-from hedging.sizing import cap_usd, exit_rule, percent, resized, whole_shares
+from hedging.sentiment import Mood, Sentiment, has_ended, in_words, sentiment, was_calm_since
+from hedging.sizing import bounds, cap_usd, exit_rule, percent, resized, whole_shares
 from hedging.sleeve import Position, positions
 
 
@@ -97,7 +99,8 @@ Decision = tuple[tuple[Target, ...], tuple[str, ...]]
 def _preferred(scene: _Scene, held: InverseFund | None) -> _Idea:
     """The fund that the rules would have now; `held` is the one that it would replace."""
     priced = [fund for fund in scene.rules.inverse_etfs if fund == held or dear_price(scene.market, fund.symbol) is not None]
-    index, why = choose_index(scene.exposure, priced, held, scene.rules)
+    too_dear = costs_too_much(scene.outlook("NASDAQ"), priced, held, scene.rules)
+    index, why = choose_index(scene.exposure, priced, held, scene.rules, too_dear)
     out = scene.outlook(index)
     choice = choose_fund(out, priced, held, scene.rules)
     return _Idea(out, choice, 0 if choice is None else _wanted(scene, out, choice), why)
@@ -146,8 +149,25 @@ def _unconfirmed(scene: _Scene, idea: _Idea) -> str | None:
     return f"{INDEX_WORDS[idea.out.index]} does not fall, and it is not {extended}, as far as its history tells"
 
 
-def _no_fund(_: _Scene, idea: _Idea) -> str | None:
-    return f"no fund against {INDEX_WORDS[idea.out.index]} has a price" if idea.choice is None else None
+def _no_fund(scene: _Scene, idea: _Idea) -> str | None:
+    if idea.choice is not None:
+        return None
+    priced = [fund for fund in scene.rules.inverse_etfs if dear_price(scene.market, fund.symbol) is not None]
+    too_dear = costs_too_much(idea.out, priced, None, scene.rules)
+    return too_dear or f"no fund against {INDEX_WORDS[idea.out.index]} has a price"
+
+
+def _at_rest(scene: _Scene, _: _Idea) -> str | None:
+    # The market went on against the hedge: what asked for it then is no reason to take the same risk again.
+    ending = last_ending(scene.book, scene.market, scene.rules)
+    if ending is None:
+        return None
+    rest = scene.rules.min_hold_sessions
+    if sessions_since(ending.on, scene.market, scene.rules) < rest:
+        return f"{ending.words}, and nothing is bought for {rest} sessions"
+    if was_calm_since(ending.on, scene.market, scene.rules):
+        return None
+    return f"{ending.words}, and nothing is bought before the mood has been calm at a close"
 
 
 def _left_today(scene: _Scene, _: _Idea) -> str | None:
@@ -164,7 +184,7 @@ def _too_small(scene: _Scene, idea: _Idea) -> str | None:
 Rule = Callable[[_Scene, _Idea], str | None]
 
 # What forbids to buy at all, and what forbids to open.
-BUYING: tuple[Rule, ...] = (_not_bearish, _nothing_to_hedge, _equity_unknown, _unconfirmed)
+BUYING: tuple[Rule, ...] = (_not_bearish, _nothing_to_hedge, _equity_unknown, _unconfirmed, _at_rest)
 OPENING: tuple[Rule, ...] = (*BUYING, _left_today, _no_fund, _too_small)
 
 
@@ -173,7 +193,7 @@ OPENING: tuple[Rule, ...] = (*BUYING, _left_today, _no_fund, _too_small)
 
 def _with_hedge(scene: _Scene, idea: _Idea) -> Decision:
     main, *others = scene.held
-    end = _first(ENDING, scene, idea) or _change(scene, main)
+    end = _first(ENDING, scene, idea) or _change(scene, main) or _asked_to_leave(main)
     if end is not None:
         leaving = tuple(_target(scene, position.fund, 0, f"{end}: leaving {position.fund.symbol}") for position in scene.held)
         return leaving, tuple(target.reason for target in leaving)
@@ -190,7 +210,7 @@ def _nothing_left(scene: _Scene, _: _Idea) -> str | None:
 
 def _held_long_enough(scene: _Scene, _: _Idea) -> str | None:
     most, main = scene.rules.max_hold_sessions, scene.held[0]
-    return f"held for as many sessions as allowed, {most}" if main.sessions >= most else None
+    return f"held for as many sessions as allowed, {most}" if main.episode_sessions >= most else None
 
 
 def _reason_ended(scene: _Scene, _: _Idea) -> str | None:
@@ -211,26 +231,52 @@ def _is_in_minimum_hold(scene: _Scene) -> bool:
 
 def _change(scene: _Scene, main: Position) -> str | None:
     """Why the fund has to make room for another, which is opened once this one is gone."""
+    if _is_in_minimum_hold(scene) or _is_nearly_over(scene):
+        return None
     idea = _preferred(scene, main.fund)
-    if idea.choice is None or idea.choice.fund == main.fund or _is_in_minimum_hold(scene) or _first(OPENING, scene, idea):
+    if idea.choice is None or idea.choice.fund == main.fund or _first(OPENING, scene, idea):
         return None
     return f"{idea.choice.fund.symbol} fits better ({idea.index_reason}; {idea.choice.reason})"
 
 
+def _is_nearly_over(scene: _Scene) -> bool:
+    """Another fund goes on with the episode, one session later: it is not bought for less than the minimum hold."""
+    rules, main = scene.rules, scene.held[0]
+    return main.shares > 0 and main.episode_sessions + 1 + rules.min_hold_sessions > rules.max_hold_sessions
+
+
+def _asked_to_leave(main: Position) -> str | None:
+    return "its exit was asked for and has not filled yet" if main.is_leaving else None
+
+
 def _resized(scene: _Scene, idea: _Idea, main: Position) -> Target:
-    held, price = main.committed, main.price_usd
+    obstacle = _obstacle(scene, idea, main)
+    # What has not filled is bought only while everything still asks for it.
+    held, price = main.committed if obstacle is None else main.staying, main.price_usd
+    if not held:
+        return _target(scene, main.fund, 0, f"{obstacle}: calling off {main.fund.symbol}")
     if price is None or not math.isfinite(scene.equity_usd):
         unknown = "its price" if price is None else "the portfolio's equity"
         return _target(scene, main.fund, held, f"{unknown} is not known: keeping {held} {main.fund.symbol}")
-    obstacle = _first(BUYING, scene, idea) if len(scene.held) == 1 else "another fund has to go first"
-    wanted = idea.shares if obstacle is None else min(idea.shares, held)
-    count = resized(held, wanted, math.floor(idea.out.cap_usd / price), scene.rules)
+    needed = 0.0 if idea.choice is None else idea.choice.needed_usd
+    limits = bounds(needed, idea.out.cap_usd, scene.rules.cap_band_fraction * scene.equity_usd, price, scene.rules)
+    count = resized(held, price, limits, scene.rules)
+    count = count if obstacle is None else min(count, held)
     if not count:
         why = _nothing_to_hedge(scene, idea) or _too_small(scene, idea)
         return _target(scene, main.fund, 0, f"{why}: leaving {main.fund.symbol}")
     if count != held and idea.choice is not None:
         return _target(scene, main.fund, count, f"{_hedging(idea, idea.choice, count)} (instead of {held})")
     return _target(scene, main.fund, held, f"keeping {held} {main.fund.symbol}: {_why_kept(scene, obstacle)}")
+
+
+def _obstacle(scene: _Scene, idea: _Idea, main: Position) -> str | None:
+    """Why nothing more of the fund is bought."""
+    if len(scene.held) > 1:
+        return "another fund has to go first"
+    if main.staying < main.shares:
+        return f"{main.shares - main.staying} shares of it are being sold"
+    return _first(BUYING, scene, idea)
 
 
 def _why_kept(scene: _Scene, obstacle: str | None) -> str:

@@ -79,11 +79,12 @@ class HedgeRules:
     min_beta_sessions: int = 60
 
     nasdaq_margin_r2: float = 0.05  # by so much R^2 the NASDAQ has to explain the book better
-    max_drag_fraction: float = 0.02  # the decay that a leveraged fund may cost
+    max_drag_fraction: float = 0.02  # the decay that a fund beyond -1x may cost
     unwind_margin_share: float = 0.20  # the share of overbought names has to fall so far below `bearish_share`
-    min_hold_sessions: int = 3
-    max_hold_sessions: int = 10
+    min_hold_sessions: int = 3  # and so long nothing is bought after a stop or the longest hold
+    max_hold_sessions: int = 10  # of one episode, whichever funds it goes through
     dead_band_fraction: float = 0.25
+    cap_band_fraction: float = 0.02  # of the equity: so far above its cap the sleeve may drift before it is cut to it
     min_notional_usd: float = 200.0
     entry_collar_fraction: float = 0.002  # how far above the offer an entry's limit may go: sizes leave room for it
 
@@ -153,6 +154,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "min_hold_sessions": (0, 250),
     "max_hold_sessions": (1, 250),
     "dead_band_fraction": (0, 0.9),
+    "cap_band_fraction": (0, 1),
     "min_notional_usd": (0, 1_000_000),
     "entry_collar_fraction": (0, 0.1),
 }

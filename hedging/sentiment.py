@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 
-from desk.domain.market import Market
-from desk.indicators.rsi import RsiState
+from desk.domain.market import FloatArray, Market
 from hedging.prices import is_price
 from hedging.rules import LEAST_SENTIMENT_NAMES, HedgeRules
 
@@ -43,7 +46,29 @@ class Sentiment:
 
 def sentiment(market: Market, rules: HedgeRules) -> Sentiment:
     """Mood by the RSI of daily closes, with the live price as the last value where there is one."""
-    levels = {symbol: rsi_level(symbol, market, rules.rsi_length) for symbol in dict.fromkeys(rules.sentiment_symbols)}
+    return _sentiment({symbol: rsi_level(symbol, market, rules.rsi_length) for symbol in rules.sentiment_symbols}, rules)
+
+
+def was_calm_since(day: date, market: Market, rules: HedgeRules) -> bool:
+    """Whether the mood was calm at the close of a completed session, from the one before `day` on."""
+    shown = {symbol: market.bars[symbol] for symbol in rules.sentiment_symbols if symbol in market.bars}
+    days = sorted({one for bars in shown.values() for one in bars.sessions[max(bisect_left(bars.sessions, day) - 1, 0) :]})
+    before = bisect_left(days, day) - 1
+    return any(_mood_after(one, market, rules) is Mood.CALM for one in days[max(before, 0) :])
+
+
+def _mood_after(day: date, market: Market, rules: HedgeRules) -> Mood:
+    """The mood by closes up to the one of `day`."""
+    levels: dict[str, float | str] = {}
+    for symbol in rules.sentiment_symbols:
+        bars = market.bars.get(symbol)
+        levels[symbol] = (
+            "no bars" if bars is None else _level(bars.close[: bisect_right(bars.sessions, day)], None, rules.rsi_length)
+        )
+    return _sentiment(levels, rules).mood
+
+
+def _sentiment(levels: Mapping[str, float | str], rules: HedgeRules) -> Sentiment:
     counted = tuple(symbol for symbol, level in levels.items() if not isinstance(level, str))
     overbought = tuple(s for s, level in levels.items() if not isinstance(level, str) and level >= rules.overbought_rsi)
     left_out = tuple((symbol, level) for symbol, level in levels.items() if isinstance(level, str))
@@ -67,17 +92,39 @@ def rsi_level(symbol: str, market: Market, length: int) -> float | str:
     bars = market.bars.get(symbol)
     if bars is None:
         return market.unusable.get(symbol, "no bars")
-    close = bars.close[-CLOSES_PER_LENGTH * length :]
+    quote = market.quotes.get(symbol)
+    return _level(bars.close, quote.last if quote is not None and is_price(quote.last) else None, length)
+
+
+def _level(closes: FloatArray, last: float | None, length: int) -> float | str:
+    """RSI of completed closes in dollars, shape (n,), with `last` as one more; or the reason why there is none."""
+    close = closes[-CLOSES_PER_LENGTH * length :]
     if len(close) <= length:
         return f"{len(close)} bars, and an RSI of {length} needs {length + 1}"
     if not (np.isfinite(close) & (close > 0)).all():
         return "a close is missing"
-    state = RsiState.from_closes(close, length)
-    quote = market.quotes.get(symbol)
-    level = state.with_last(quote.last) if quote is not None and is_price(quote.last) else state.value
-    if state.value is None or level is None or math.isnan(level):
+    if (close == close[0]).all():
         return "its price has never moved"
-    return level
+    level = _rsi(close if last is None else np.append(close, last), length)
+    return "its price has never moved" if math.isnan(level) else level
+
+
+def _rsi(close: FloatArray, length: int) -> float:
+    """`desk.indicators.rsi.RsiState` after all of `close`, shape (n,), in one weighted sum instead of n steps."""
+    with np.errstate(all="ignore"):
+        changes = np.diff(close)
+        weights = _weights(len(changes), length)
+        gained, moved = (weights * np.maximum(changes, 0.0)).sum(), (weights * np.abs(changes)).sum()
+        return min(100.0, float(100.0 * gained / moved))
+
+
+@cache
+def _weights(changes: int, length: int) -> FloatArray:
+    """What each change counts in Wilder's average, oldest first, times the length: the first `length` of them count the same."""
+    age = changes - np.maximum(np.arange(1, changes + 1), length)
+    found: FloatArray = ((length - 1) / length) ** age
+    found.setflags(write=False)
+    return found
 
 
 def in_words(mood: Sentiment, rules: HedgeRules) -> str:

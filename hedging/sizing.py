@@ -62,14 +62,44 @@ def whole_shares(needed: float, cap: float, price_usd: float, rules: HedgeRules)
     return shares if shares * price_usd >= rules.min_notional_usd else 0
 
 
-def resized(held: int, wanted: int, most: int, rules: HedgeRules) -> int:
-    """Shares to hold where `held` are held: the same within the dead band, but never more than `most` (`wanted` is not).
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Shares of one fund: `needed` against the exposure, `most` under the cap, `tolerated` above it, `bought` by an order.
 
-    What has grown above the cap is cut to half a band below what is wanted, or the next tick would cut it again.
+    `bought` keeps to need and cap at the limit to which the order may go, so it may be a little less than both.
     """
-    if held > most:
-        return math.ceil(wanted * (1.0 - rules.dead_band_fraction / 2.0))
-    return wanted if abs(wanted - held) > rules.dead_band_fraction * wanted else held
+
+    needed: int
+    most: int
+    tolerated: int
+    bought: int
+
+
+def bounds(needed: float, cap: float, band: float, price_usd: float, rules: HedgeRules) -> Bounds:
+    """Dollars at `price_usd` as shares; `band` is what the fund may be worth above its cap by drift alone."""
+    most, tolerated = max(math.floor(cap / price_usd), 0), max(math.floor((cap + band) / price_usd), 0)
+    # A need beyond what is tolerated makes no difference, and may be too large for a number of shares.
+    return Bounds(
+        needed=math.floor(min(needed / price_usd, tolerated)),
+        most=most,
+        tolerated=tolerated,
+        bought=whole_shares(needed, cap, price_usd, rules),
+    )
+
+
+def resized(held: int, price_usd: float, limits: Bounds, rules: HedgeRules) -> int:
+    """Shares to hold where `held` are held: the same within the dead band around the need and the band above the cap.
+
+    What has drifted above the cap and its band is cut to the cap, no further; none is kept below the smallest position.
+    """
+    within = min(limits.needed, limits.most)
+    if within <= 0 or within * price_usd < rules.min_notional_usd:
+        return 0
+    if held - limits.needed > rules.dead_band_fraction * limits.needed:
+        return within
+    if held > limits.tolerated:
+        return limits.most
+    return limits.bought if limits.bought - held > rules.dead_band_fraction * limits.bought else held
 
 
 def exit_rule(fund: InverseFund, rules: HedgeRules) -> FixedExit:

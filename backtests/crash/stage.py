@@ -66,6 +66,8 @@ class PatientStage:
         The stream's regular look at the broker is due by real time, in which hours pass here; it is made up for by virtual time.
         """
         while self._clock.now() < moment:
+            if self._guardian is not None and self._guardian.look_if_due():
+                self.settle()
             is_due = self._owes_a_look
             until = self._guarded_end(moment)
             reached = self._admin.advance(min(until, self._clock.now() + REGULAR_LOOK) if is_due else until)
@@ -73,8 +75,6 @@ class PatientStage:
             self.settle()
             if is_due and reached.reached:
                 self._look()
-            if self._guardian is not None and self._guardian.look_if_due():
-                self.settle()
 
     def _guarded_end(self, moment: datetime) -> datetime:
         now = self._clock.now()

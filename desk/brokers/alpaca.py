@@ -18,7 +18,6 @@ import numpy as np
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetOrderByIdRequest, GetOrdersRequest
-from lumibot.brokers import Alpaca
 from lumibot.entities import Order
 
 from desk.brokers.alpaca_clients import trading_client
@@ -42,6 +41,7 @@ from desk.brokers.lumibot_orders import (
     plain_order,
     spec_of,
 )
+from desk.brokers.market_clock import ClockedAlpaca, MarketHours
 from desk.brokers.order_queue import OrderQueue
 from desk.brokers.resync import Resync
 from desk.brokers.sending import Sending, is_protective
@@ -65,7 +65,7 @@ class WallTime:
     seed: int = 0
 
 
-class DeskAlpaca(Alpaca):
+class DeskAlpaca(ClockedAlpaca):
     """Lumibot broker for Alpaca and for any server that speaks its API; `door` is the desk."""
 
     def __init__(
@@ -84,6 +84,7 @@ class DeskAlpaca(Alpaca):
         self.door = door
         self._desk_clock = clock
         self._market_hours = market_hours
+        self._schedules = {}
         self._wall = wall
         self._timing = timing or StreamTiming()
         self._in_lockstep = in_lockstep
@@ -127,14 +128,6 @@ class DeskAlpaca(Alpaca):
         return TradeStream(
             self._endpoint, handlers, now=wall.now, monotonic=wall.stopwatch, generator=generator, timing=self._timing
         )
-
-    # ---- time: the desk's clock and calendar instead of the machine's ------------------------------------------------
-
-    def is_market_open(self) -> bool:
-        return self._market_hours(self._desk_clock.now()) is not None
-
-    def get_timestamp(self) -> float:
-        return self._desk_clock.now().timestamp()
 
     # ---- out ---------------------------------------------------------------------------------------------------------
 
@@ -397,4 +390,3 @@ log = logging.getLogger(__name__)
 CLOSING_PAUSE_SECONDS = 0.05
 # Lumibot would keep ten thousand filled orders; what ended is in the journal.
 RETENTION = {f"{name}_orders": {"max_count": 300, "min_keep": 100} for name in ("filled", "canceled", "error")}
-MarketHours = Callable[[datetime], tuple[datetime, datetime] | None]

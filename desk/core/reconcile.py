@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
-from desk.core.keys import order_key
 from desk.core.protect import Stamp
 from desk.domain.breaks import Break, BreakKind, Repair
 from desk.domain.decisions import FixedExit
@@ -59,20 +58,28 @@ class Foreign:
 
 def reconcile(book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign) -> tuple[Break, ...]:
     """Differences, at most one a symbol. `strategy` are shares as Lumibot has them, None where nobody asks it."""
+    # Once for all: each is a walk over every trade that there ever was.
+    traded, ours = book.symbols(), book.shares()
     held = {symbol for symbol, shares in broker.shares.items() if shares}
-    symbols = sorted({*book.symbols(), *held, *(symbol for symbol, shares in foreign.shares.items() if shares)})
-    found = (_difference(symbol, book, broker, strategy, foreign) for symbol in symbols)
+    symbols = sorted({*traded, *held, *(symbol for symbol, shares in foreign.shares.items() if shares)})
+    found = (_difference(symbol, ours.get(symbol, 0), symbol in traded, book, broker, strategy, foreign) for symbol in symbols)
     return tuple(each for each in found if each is not None)
 
 
 def _difference(
-    symbol: str, book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign
+    symbol: str,
+    ours: int,
+    was_traded: bool,
+    book: Book,
+    broker: BrokerView,
+    strategy: Mapping[str, int] | None,
+    foreign: Foreign,
 ) -> Break | None:
-    expected = book.shares_of(symbol) + foreign.shares.get(symbol, 0)
+    expected = ours + foreign.shares.get(symbol, 0)
     there = broker.shares.get(symbol, 0)
     if there != expected:
         return _share_break(symbol, expected, book, broker, foreign)
-    if symbol not in book.symbols():
+    if not was_traded:
         return None
     if broker.orders is not None and (odd := _order_break(symbol, expected, book, broker.orders)) is not None:
         return odd
@@ -167,7 +174,7 @@ class Differences:
         self._counted.update(seen.counted)
 
     def leave(self, symbol: str, shares: int) -> None:
-        """A person gave shares of `symbol` to the desk; these are left."""
+        """A person gave shares of `symbol` to the desk, or they were split; these are left."""
         self._foreign[symbol] = shares
 
     def between(self, book: Book, view: BrokerView, strategy: Mapping[str, int] | None = None) -> tuple[Break, ...]:
@@ -204,11 +211,14 @@ def foreign_seen(found: Sequence[Break], book: Book, view: BrokerView) -> list[F
 # ---- shares that a person gives to the desk ------------------------------------------------------------------------------
 
 
-def adoption(stamp: Stamp, symbol: str, shares: int, price: float, rule: FixedExit) -> OrderSpec:
-    """The bracket that adopted shares stand under, its exits at the fractions of `rule` from `price`, the market's now."""
+def adoption(stamp: Stamp, symbol: str, shares: int, price: float, rule: FixedExit, number: int = 1) -> OrderSpec:
+    """The bracket that adopted shares stand under, its exits at the fractions of `rule` from `price`, the market's now.
+
+    `number` tells several adoptions of a symbol at the same moment apart.
+    """
     limit = legal_price(price)
     return OrderSpec(
-        key=order_key(stamp.nonce, stamp.at, symbol, "adopt"),
+        key=stamp.key(symbol, "adopt", number),
         symbol=symbol,
         side=Side.BUY,
         quantity=shares,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from desk.core.covering import bare, next_try
 from desk.core.exits import ratcheted
-from desk.core.protect import Stamp, has_exits, is_settled
+from desk.core.protect import Stamp, exit_limit, has_exits, is_settled
 from desk.domain.market import Market
 from desk.domain.orders import GroupRole
 from desk.domain.steps import Cancel, Replace, Step
@@ -62,6 +62,15 @@ def half_filled(book: Book, stamp: Stamp) -> list[Step]:
         _end_entry(trade, number, stamp, "half-filled: what was bought needs its exits")
         for number, trade in numbered(book)
         if _is_half_filled(trade) and trade.entered_at is not None and stamp.at - trade.entered_at >= HALF_FILLED_AT_MOST
+    ]
+
+
+def unattended(book: Book, stamp: Stamp) -> list[Step]:
+    """Cancels for entries that would buy shares without live exits while nobody looks: plain ones, and half-filled ones."""
+    return [
+        _end_entry(trade, number, stamp, "nobody would give what it buys its exits")
+        for number, trade in numbered(book)
+        if trade.is_entry_working and not trade.cancel_requested and (trade.shares > 0 or trade.spec.stop_loss is None)
     ]
 
 
@@ -124,6 +133,29 @@ def _ratchet(trade: Trade, price: float, number: int, stamp: Stamp) -> Step | No
     if not trade.stop_is_stiff:
         return Replace(key, trade.exits_key, trade.symbol, GroupRole.STOP_LOSS, stop, reason)
     return Cancel(key, trade.exits_key, trade.symbol, reason, GroupRole.TAKE_PROFIT, stop_price=stop)
+
+
+def exits_left_behind(book: Book, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+    """Price changes for targets that were moved to the market to leave, and that the market has left behind since."""
+    return [
+        Replace(
+            stamp.key(trade.symbol, "follow", number),
+            trade.exits_key,
+            trade.symbol,
+            GroupRole.TAKE_PROFIT,
+            exit_limit(trade, prices[trade.symbol]),
+            str(trade.exit_requested),
+        )
+        for number, trade in numbered(book)
+        if trade.symbol in prices and _is_left_behind(trade, prices[trade.symbol])
+    ]
+
+
+def _is_left_behind(trade: Trade, price: float) -> bool:
+    if trade.exit_requested is None or trade.target_price is None or trade.shares == 0 or not has_exits(trade):
+        return False
+    in_motion = trade.is_entry_working or trade.is_renewing or trade.is_being_sold
+    return not in_motion and trade.target_price > price and exit_limit(trade, price) != trade.target_price
 
 
 def crossed(book: Book, prices: Mapping[str, float]) -> list[Trade]:

@@ -46,3 +46,7 @@ class ReconciliationBreak(DeskError):
     """Journal and broker disagree about a position or an order."""
 
     exit_code = 7
+
+
+class Naked(ReconciliationBreak):
+    """Shares of the desk's have no exit at the broker, and the process that could give them one leaves."""

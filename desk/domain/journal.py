@@ -125,6 +125,23 @@ class SharesAdopted:
 
 
 @dataclass(frozen=True, slots=True)
+class SharesSplit:
+    """A stock split as the broker booked it: `old_shares` of `symbol` in the whole account became `new_shares`.
+
+    `new_rate` shares for every `old_rate`, from the start of the day `on` (New York) on. `activity_ids` are the broker's: no
+    split counts twice.
+    """
+
+    symbol: str
+    old_shares: int
+    new_shares: int
+    new_rate: Decimal
+    old_rate: Decimal
+    on: date
+    activity_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BreakFound:
     found: Break
     repaired: bool = False
@@ -185,6 +202,7 @@ RowValue = (
     | ForeignOrder
     | ForeignSeen
     | SharesAdopted
+    | SharesSplit
     | BreakFound
     | ModeChanged
     | LinkChanged

@@ -115,10 +115,12 @@ class Trade:
 
     @property
     def is_protected(self) -> bool:
-        """Whether target or stop is live at the broker and nothing is still being bought; their quantity is the group's own."""
+        """Whether target or stop is live at the broker, and nothing is still being bought, plainly sold or replaced; the quantity
+        of the exits is the group's own."""
         if self.shares == 0:
             return True
-        return not self.is_entry_working and (self.target_status in LIVE or self.stop_status in LIVE)
+        in_motion = self.is_entry_working or self.is_renewing or self.is_being_sold
+        return not in_motion and (self.target_status in LIVE or self.stop_status in LIVE)
 
 
 def _empty() -> Mapping[str, Trade]:

@@ -24,6 +24,7 @@ from desk.domain.journal import (
     RunStopped,
     SentAgain,
     SharesAdopted,
+    SharesSplit,
     StopPassed,
 )
 from desk.domain.orders import OrderEvent
@@ -42,6 +43,7 @@ KINDS: dict[str, type[Any]] = {
     "foreign": ForeignOrder,
     "foreign_seen": ForeignSeen,
     "adopted": SharesAdopted,
+    "split": SharesSplit,
     "heard": Heard,
     "sent_again": SentAgain,
     "break": BreakFound,

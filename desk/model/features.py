@@ -58,6 +58,32 @@ def own_features(close: FloatArray, volume: FloatArray, rsi: FloatArray) -> Floa
     )
 
 
+def last_own_features(close: FloatArray, volume: FloatArray, rsi: FloatArray) -> FloatArray:
+    """Last row of `own_features` of many symbols: arrays (symbols, LOOKBACK), NaN before a first bar -> (symbols, len(OWN)).
+
+    Equal to `own_features` symbol by symbol but for the order in which a window is summed (some 1e-15 of it).
+    """
+    last = close[:, -1]
+    daily = close[:, -20:] / close[:, -21:-1] - 1
+    oversold = (rsi[:, -10:] < OVERSOLD).sum(axis=1)
+    return np.column_stack(
+        [
+            daily[:, -1],
+            last / close[:, -6] - 1,
+            last / close[:, -21] - 1,
+            daily.std(axis=1),
+            rsi[:, -1],
+            rsi[:, -1] - rsi[:, -4],
+            # RSI may be undefined on a day; without ten bars there is no count at all.
+            np.where(np.isnan(close[:, -10]), np.nan, oversold),
+            last / close[:, -50:].mean(axis=1) - 1,
+            last / close[:, -200:].mean(axis=1) - 1,
+            np.log((volume[:, -1] + 1) / (volume[:, -20:].mean(axis=1) + 1)),
+            last / close[:, -60:].max(axis=1) - 1,
+        ]
+    )
+
+
 def market_state(own_rows: FloatArray) -> FloatArray:
     """Mean daily return and RSI over the symbols: (..., symbols, len(OWN)) -> (..., len(MARKET)); NaN is left out."""
     values = own_rows[..., _FOR_MARKET]

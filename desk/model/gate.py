@@ -46,6 +46,17 @@ class ConfidenceGate:
         self._models.clear()
         self._seen = None
 
+    def prepare(self, bars: Mapping[str, DailyBars], session: date) -> None:
+        """Train or load the model of `session` and take in its completed bars ahead of the first question, best before the open.
+
+        `bars` are those completed before `session`, of every symbol that counts: the model is kept until the next retraining
+        session, so one that is left out here (without a quote so early, say) is left out of it as well.
+        """
+        chosen = self._chosen(bars)
+        counted = self._past.bars if self._past else chosen
+        self._model_of(self._boundary(counted, session), counted)
+        self._rows.follow(chosen)
+
     def confidence(self, symbol: str, market: Market) -> float | None:
         """The gate's answer for `symbol`, with its quote's last price (if any) as today's provisional close.
 
@@ -65,20 +76,24 @@ class ConfidenceGate:
     def model_for(self, market: Market) -> MetaModel | None:
         """The model that speaks in the market's session, trained or loaded when first asked for; None before there is one."""
         bars, boundary = self._view(market)
+        return self._model_of(boundary, self._past.bars if self._past else bars)
+
+    def _model_of(self, boundary: date | None, bars: Mapping[str, DailyBars]) -> MetaModel | None:
         if boundary is None:
             return None
         if boundary not in self._models:
-            self._models[boundary] = self._stored_or_trained(self._past.bars if self._past else bars, boundary)
+            self._models[boundary] = self._stored_or_trained(bars, boundary)
         return self._models[boundary]
 
     def _view(self, market: Market) -> tuple[dict[str, DailyBars], date | None]:
         """The market's bars that count and its retraining session; kept for the other symbols of the same snapshot."""
         if self._seen is None or self._seen[0] is not market:
             bars = self._chosen(market.bars)
-            counted = self._past.bars if self._past else bars
-            boundary = retraining_session(counted, market.session, self.parameters.retrain_every_sessions)
-            self._seen = market, bars, boundary
+            self._seen = market, bars, self._boundary(self._past.bars if self._past else bars, market.session)
         return self._seen[1], self._seen[2]
+
+    def _boundary(self, bars: Mapping[str, DailyBars], session: date) -> date | None:
+        return retraining_session(bars, session, self.parameters.retrain_every_sessions)
 
     def _stored_or_trained(self, bars: Mapping[str, DailyBars], boundary: date) -> MetaModel | None:
         if self._store is not None:

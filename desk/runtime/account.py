@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from alpaca.common.exceptions import APIError
 
 from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.resync import OVERLAP
 from desk.core.reconcile import HARMLESS, BrokerView, FilledOrder, OpenOrder
+from desk.core.splits import told
 from desk.domain.breaks import Break, BreakKind, Repair
+from desk.domain.journal import SharesSplit
 from desk.domain.orders import Side
 from desk.domain.trades import Account, member_name
 from desk.runtime.desk import Desk
 from desk.runtime.sent_steps import Member
+
+log = logging.getLogger(__name__)
 
 
 class LumibotAccountFeed:
@@ -50,7 +59,7 @@ def broker_account(api: Any) -> Account:
 
 # ---- the broker's word for a reconciliation ------------------------------------------------------------------------------
 
-PAGE_OF_ORDERS, PAGE_OF_FILLS = 500, 100
+PAGE_OF_ORDERS, PAGE_OF_ACTIVITIES = 500, 100
 Raw = Mapping[str, Any]
 MemberOf = Callable[[str, str], Member | None]
 
@@ -61,7 +70,7 @@ def broker_view(api: Any, after: datetime, member_of: MemberOf, names: dict[str,
     `member_of(broker_id, client_order_id)` names the desk's group and the role that an order has, None for somebody else's.
     `names` are client order ids by the broker's, which never change; what is asked for is added.
     """
-    fills = {str(raw["order_id"]): raw for raw in _fills(api, after)}  # the last one of an order has its whole
+    fills = {str(raw["order_id"]): raw for raw in activities(api, "FILL", after)}  # the last one of an order has its whole
     _learn_names(api, after, {each for each in fills if member_of(each, "") is None}, names)
     shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
     return BrokerView(shares, _open_orders(api, member_of), [_filled_order(raw, member_of, names) for raw in fills.values()])
@@ -80,14 +89,14 @@ def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
     ]
 
 
-def _fills(api: Any, after: datetime) -> Iterator[Raw]:
-    """Executions after a moment, oldest first."""
+def activities(api: Any, kind: str, after: datetime) -> Iterator[Raw]:
+    """The account's activities of one kind after a moment (aware), executions of kind FILL, say; oldest first."""
     token: dict[str, str] = {}
     while True:
-        filters = {"after": after.isoformat(), "direction": "asc", "page_size": PAGE_OF_FILLS, **token}
-        page: list[Raw] = api.get("/account/activities/FILL", filters)
+        filters = {"after": after.isoformat(), "direction": "asc", "page_size": PAGE_OF_ACTIVITIES, **token}
+        page: list[Raw] = api.get(f"/account/activities/{kind}", filters)
         yield from page
-        if len(page) < PAGE_OF_FILLS:
+        if len(page) < PAGE_OF_ACTIVITIES:
             return
         token = {"page_token": str(page[-1]["id"])}
 
@@ -111,6 +120,111 @@ def _filled_order(raw: Raw, member_of: MemberOf, names: Mapping[str, str]) -> Fi
 
 def _client_id(raw: Raw) -> str:
     return str(raw.get("client_order_id") or "")
+
+
+# ---- splits --------------------------------------------------------------------------------------------------------------
+
+# A broker books a split some time after it scaled the position.
+LOOK_BACK = timedelta(days=7)
+# An announced ex-date is the day of the booking, give or take a weekend.
+AROUND = timedelta(days=4)
+# Quantities at Alpaca have nine decimals.
+FINEST, NONE = Fraction(1, 10**9), Fraction(0)
+There = TypeVar("There", Account, BrokerView)
+
+
+def booked_splits(api: Any, after: datetime, symbols: Collection[str]) -> list[SharesSplit]:
+    """Splits of `symbols` that the account's activities tell of after a moment (aware), oldest first.
+
+    A split without terms that fit its quantities is left out: prices could not be put on them.
+    """
+    pairs: dict[tuple[str, str], list[Raw]] = {}
+    for raw in activities(api, "SPLIT", after):
+        if raw.get("symbol") in symbols:
+            pairs.setdefault((str(raw["symbol"]), str(raw.get("group_id") or raw.get("date"))), []).append(raw)
+    found = (_read(api, symbol, rows) for (symbol, _), rows in pairs.items())
+    return [each for each in found if each is not None]
+
+
+def _read(api: Any, symbol: str, rows: Sequence[Raw]) -> SharesSplit | None:
+    """One split. What cannot be read explains nothing, and must not end the comparison."""
+    try:
+        return _booked(api, symbol, rows)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        log.warning("a split of %s could not be read: %r", symbol, error)
+        return None
+
+
+def _booked(api: Any, symbol: str, rows: Sequence[Raw]) -> SharesSplit | None:
+    """A row takes the old shares out, another puts the new ones in."""
+    quantities = [Fraction(str(raw["qty"])) for raw in rows]
+    old, new = -sum((min(each, NONE) for each in quantities), NONE), sum((max(each, NONE) for each in quantities), NONE)
+    terms = _terms(api, symbol, date.fromisoformat(str(rows[0]["date"])), old, new) if old else None
+    if terms is None:
+        return None
+    new_rate, old_rate, on = terms
+    ids = tuple(str(raw["id"]) for raw in rows)
+    return SharesSplit(symbol, whole(float(old)), whole(float(new)), new_rate, old_rate, on, ids)
+
+
+def _terms(api: Any, symbol: str, day: date, old: Fraction, new: Fraction) -> tuple[Decimal, Decimal, date] | None:
+    """New and old rate and the ex-date of the announcement that fits the quantities.
+
+    Where none does, n for one is read from the quantities. The other way round they leave it open: one share comes of fifteen
+    in a split of one for ten, and for fifteen.
+    """
+    for raw in _announced(api, symbol, day):
+        new_rate, old_rate = Decimal(str(raw["new_rate"])), Decimal(str(raw["old_rate"]))
+        exact = old * Fraction(new_rate) / Fraction(old_rate)
+        if exact > 0 and (new == math.floor(exact) or abs(new - exact) <= FINEST):
+            return new_rate, old_rate, min(day, date.fromisoformat(str(raw["ex_date"])))
+    return (Decimal(int(new / old)), Decimal(1), day) if new > old and (new / old).denominator == 1 else None
+
+
+def _announced(api: Any, symbol: str, day: date) -> list[Raw]:
+    filters = {"ca_types": "split", "symbol": symbol, "since": f"{day - AROUND}", "until": f"{day + AROUND}"}
+    try:
+        listed: list[Raw] = api.get("/corporate_actions/announcements", filters)
+    except APIError as error:
+        log.warning("no terms of the split of %s: %r", symbol, error)  # the quantities may tell them
+        return []
+    return [raw for raw in listed if raw.get("initiating_symbol", symbol) == symbol]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Has the desk book splits that the account at `api` shows, of `since` and a little before (aware). Any thread may ask."""
+
+    desk: Desk
+    api: Any
+    since: datetime
+    show: Callable[[str], None]
+
+    def look(self) -> bool:
+        """Compare shares, and book what splits made of them. Returns whether there was one; the exits are still to be renewed.
+
+        One request when nothing differs. Raises what the broker raises when it does not answer.
+        """
+        return self.explain({position.symbol: whole(float(position.qty)) for position in self.api.get_all_positions()})
+
+    def explain(self, shares: Mapping[str, int]) -> bool:
+        """The same for `shares` by symbol that the broker has just told."""
+        symbols = self.desk.unexplained(shares)
+        if not symbols:
+            return False
+        found = self.desk.split(booked_splits(self.api, self.since - LOOK_BACK, symbols), shares)
+        for each in found:
+            self.show(told(each))
+        return bool(found)
+
+    def explained(self, there: There) -> There:
+        """What is `there` at a start, the book made to fit it where splits explain it, and the exits renewed."""
+        if self.explain(there.shares):
+            self.desk.cover_bare_shares()
+        return there
+
+
+# ---- looking and looking again -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +251,7 @@ class Reconciler:
         self._began = self._after = began
         self._show = show
         self._patience = patience
+        self._splits = Splits(desk, broker.api, began, show)
         self._believed: set[tuple[str, BreakKind]] = set()
         self._names: dict[str, str] = {}
         self._told: set[str] = set()
@@ -174,7 +289,11 @@ class Reconciler:
         self._broker._orders_queue.join()
 
     def _compared(self) -> tuple[Break, ...]:
-        found = self._desk.compare(self.view(), LumibotAccountFeed(self._strategy).account().shares)
+        view, strategy = self.view(), LumibotAccountFeed(self._strategy).account().shares
+        found = self._desk.compare(view, strategy)
+        if any(each.kind is BreakKind.UNEXPLAINED for each in found) and self._splits.explain(view.shares):
+            self._desk.cover_bare_shares()
+            found = self._desk.compare(view, strategy)
         for each in found:
             if each.kind is BreakKind.FOREIGN:  # from here on it is no difference any more
                 self._show(str(each))

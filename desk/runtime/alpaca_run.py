@@ -22,11 +22,12 @@ from desk.brokers.alpaca_gateway import AlpacaGateway
 from desk.brokers.dry_run import DryRunGateway
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock, Gateway, Journal
-from desk.domain.errors import BrokerUnreachable, DeskError, ReconciliationBreak, UsageError
+from desk.domain.errors import BrokerUnreachable, DeskError, Naked, ReconciliationBreak, UsageError
 from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
-from desk.runtime.account import Patience, Reconciler
+from desk.runtime.account import Patience, Reconciler, Splits
+from desk.runtime.account_guardian import LIVE_LOOKS, account_guardian
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, guardian_of, hedge_rules, host, market_hours, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
@@ -34,6 +35,7 @@ from desk.runtime.found import FoundPositions
 from desk.runtime.guardian import GuardianThread
 from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by, pulse_of, stream_of
 from desk.runtime.live_executor import SILENCE, LiveEvents, LiveExecutor
+from desk.runtime.parting import part
 from desk.runtime.past import Past
 from desk.runtime.record import RunFacts, counts, run_record
 from desk.runtime.request import RunRequest
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 STREAM_TIMEOUT_SECONDS = 30.0
 # A broker that is silent at the comparisons is so for days at the most; executions that are known already do no harm.
 SILENT_AT_MOST = timedelta(days=7)
+PARTING_SECONDS = 20.0  # a broker ends a cancel in milliseconds; one that does not in this time may not at all
 COMPARE_SECONDS = 60.0  # between two comparisons of a strategy that iterates more often: each costs requests
 
 
@@ -106,7 +109,7 @@ class AlpacaRun:
             stack.callback(broker.close)
             _await_stream(broker)
             every = timedelta(seconds=self.request.settings.behaviour.guardian_seconds)
-            guardian = GuardianThread(guardian_of(cast, broker, every), desk)
+            guardian = GuardianThread(account_guardian(cast, broker, every, self._splits(cast, broker), LIVE_LOOKS), desk)
             stack.callback(guardian.stop)
             error = self._trade(cast, broker, pulse, guardian, journal.nonce)
             return self._result(desk, journal, stopwatch() - began, error)
@@ -118,15 +121,16 @@ class AlpacaRun:
     def _trade(
         self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None, guardian: GuardianThread, nonce: str
     ) -> BaseException | None:
-        desk = cast.desk
+        desk, splits = cast.desk, self._splits(cast, broker)
         watch = _Watch(self, desk, broker)
         strategy = host(cast, broker, lambda hosted: LiveExecutor(hosted, watch.events(), self.clock))
         before = _compared_at(desk.past)
         if before is not None:
+            splits.look()  # first of all: exits for what a split has made bare are for as many shares as there are now
             adopt(desk, broker, strategy)
         watch.begin(strategy, before or self.clock.now())
         started = RunStarted(self.request.strategy, "alpaca", "alpaca", None, before is not None)
-        found = desk.start(started, watch.reconciler.view())
+        found = desk.start(started, splits.explained(watch.reconciler.view()))
         if found:
             raise ReconciliationBreak("nothing was traded: " + "; ".join(str(each) for each in found))
         watch.found = self._found(cast, broker, nonce)
@@ -139,13 +143,18 @@ class AlpacaRun:
         with stop_on_signals(self.stop):
             self._execute(executor, pulse)
         executor.finish()
+        guardian.stop()
+        left = [] if self.request.dry_run or (pulse and pulse.lost) else part(desk, PARTING_SECONDS, wait_seconds, self.show)
         if self.stop.is_set():
             strategy.on_abrupt_closing()
         if pulse is not None and pulse.lost is not None:
             raise pulse.lost
         desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), desk.iterations))
         error: BaseException | None = executor.exception
-        return error
+        return Naked(f"{'; '.join(left)}. Start the desk again, or place exits by hand") if left and error is None else error
+
+    def _splits(self, cast: Cast, broker: DeskAlpaca) -> Splits:
+        return Splits(cast.desk, broker.api, cast.desk.past.last_at or self.clock.now(), self.show)
 
     def _found(self, cast: Cast, broker: DeskAlpaca, nonce: str) -> FoundPositions | None:
         """What takes found shares over, None where the person wants them left alone."""
@@ -171,6 +180,8 @@ class AlpacaRun:
         if self.request.once:
             executor.run_once()
             self._drain(executor)
+            if not executor.has_iterated:
+                self.show("The market is closed, or the broker did not answer: nothing was decided. Exits stay in force.")
             return
         executor.start()
         while executor.is_alive() and not self.stop.is_set() and (pulse is None or pulse.lost is None):

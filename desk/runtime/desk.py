@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
 from desk.core.covering import given_up
-from desk.core.keys import order_key
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.protect import Stamp, protect
 from desk.core.rebalance import RebalanceRules, rebalance
-from desk.core.reconcile import HARMLESS, BrokerView, Differences, foreign_seen
+from desk.core.reconcile import BrokerView, Differences
 from desk.core.review import Limits, Situation, review
+from desk.core.splits import ends, perhaps_split
 from desk.core.targets import checked
 from desk.core.upkeep import bids, stale_entries
-from desk.domain.breaks import Break, Repair
+from desk.domain.breaks import Break
 from desk.domain.decisions import Approved, Denied, Mode, Target
 from desk.domain.journal import (
     Acknowledged,
-    BreakFound,
     BrokerRefusal,
     ForeignOrder,
-    ForeignSeen,
     Heard,
     IterationDone,
     LinkChanged,
@@ -34,11 +31,13 @@ from desk.domain.journal import (
     RunStarted,
     SentAgain,
     SharesAdopted,
+    SharesSplit,
 )
 from desk.domain.market import Market
 from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
+from desk.runtime.comparison import Comparison
 from desk.runtime.decided import Decided, Plan
 from desk.runtime.desk_thread import InlineRunner, Runner
 from desk.runtime.foreign_orders import LivingForeign
@@ -65,7 +64,8 @@ class Desk:
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
         self._ledger = Ledger(journal.nonce)
-        self._protection = Protection(self._ledger, self._execute, lambda reason: self._set_mode(Mode.HALTED, reason))
+        self._protection = Protection(self._ledger, self._execute, self._halt)
+        self._comparison = Comparison(self._ledger, self._write_now, self._halt)
         self._is_linked = True
         self._owes_cover = False
         self._in_doubt: set[str] = set()
@@ -124,10 +124,11 @@ class Desk:
 
     def _decide(self, market: Market, account: Account, targets: Sequence[Target]) -> Decided:
         self._absorb()
-        found = self._reconciled(account)
+        found = self._comparison.lumibot(account)
         news, self._news = tuple(self._news), []
         stamp = Stamp(self._journal.nonce, market.now)
         self._protection.watch_slow_cancels(market.now)
+        ended = self._end_old_orders(market.now)
         given_up_before = frozenset(trade.key for trade in given_up(self._ledger.book))
         due = self._protection.upkeep(bids(self._ledger.book, market), stamp)
         upkeep = self._execute([*due, *stale_entries(self._ledger.book, stamp)], market.now)
@@ -138,7 +139,7 @@ class Desk:
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
         # What nothing else sells gets one more try an iteration, for as long as it takes.
         insisted = self._protection.insist(given_up_before, market.now)
-        return Decided((*upkeep, *steps, *insisted), tuple(denied), found, news, plan.left_alone)
+        return Decided((*ended, *upkeep, *steps, *insisted), tuple(denied), found, news, plan.left_alone)
 
     def plan(self, market: Market, account: Account, targets: Sequence[Target]) -> Plan:
         """What `decide` would do now, without doing it."""
@@ -153,24 +154,26 @@ class Desk:
         verdicts = review(balanced.intents, Situation(book, account, self._limits, mode, market.session))
         return Plan(tuple(verdicts), tuple(unsound), balanced.left_alone)
 
-    def guard(self, prices: Mapping[str, float]) -> tuple[Step, ...]:
+    def guard(self, prices: Mapping[str, float], is_last: bool = False) -> tuple[Step, ...]:
         """Look after the book between iterations: exits for bare shares, ends for what hangs, stops that rise or were passed.
 
         `prices` are what a share of each symbol fetches now, in dollars, while the market is open; none while it is closed.
+        Nobody looks after the one that `is_last`.
         """
-        return self._runner.call(lambda: self._guard(prices))
+        return self._runner.call(lambda: self._guard(prices, is_last))
 
-    def _guard(self, prices: Mapping[str, float]) -> tuple[Step, ...]:
+    def _guard(self, prices: Mapping[str, float], is_last: bool) -> tuple[Step, ...]:
         if self._gateway is None:
             return ()
         self._absorb()
         now = self._clock.now()
         stamp = Stamp(self._journal.nonce, now)
         self._protection.watch_slow_cancels(now)
-        kept = self._execute(self._protection.between(prices, stamp), now)
+        ended = self._end_old_orders(now)
+        kept = self._execute(self._protection.between(prices, stamp, is_last), now)
         passed, instead = self._protection.passed_stops(prices, stamp)
         self._write(passed, now)
-        return (*kept, *self._execute(instead, now))
+        return (*ended, *kept, *self._execute(instead, now))
 
     def finish_iteration(self, session: date, account: Account, positions: int) -> None:
         """Journal that an iteration is over; a run that resumes goes on after the last one finished."""
@@ -182,11 +185,19 @@ class Desk:
         self._write([done], self._clock.now())
 
     def cover_bare_shares(self) -> None:
-        """Send exits for shares that a restart found without any."""
+        """Send exits for shares that a restart or a split left without any."""
         self._runner.call(self._cover)
 
     def _cover(self) -> None:
-        self._protecting(self._protection.cover)
+        def work(at: datetime) -> None:
+            self._end_old_orders(at)
+            self._protection.cover(at)
+
+        self._protecting(work)
+
+    def _end_old_orders(self, at: datetime) -> list[Step]:
+        """Ends for what is on the terms from before a split, first of all: nothing else may be asked of such an order."""
+        return self._execute(ends(self._ledger.book, self._ledger.orders_before_splits, Stamp(self._journal.nonce, at)), at)
 
     def _protecting(self, work: Callable[[datetime], None]) -> None:
         if self._gateway is None:
@@ -234,53 +245,33 @@ class Desk:
             self._owed = []
             self._news.extend(due)
 
+    def _write_now(self, values: Sequence[RowValue]) -> None:
+        self._write(values, self._clock.now())
+
     # ---- reconciliation --------------------------------------------------------------------------------------------------
 
     def start(self, started: RunStarted, there: Account | BrokerView) -> tuple[Break, ...]:
         """Journal the start of a run. Returns what nothing explains between a recovered book and the broker."""
-        return self._runner.call(lambda: self._start(started, there))
-
-    def _start(self, started: RunStarted, there: Account | BrokerView) -> tuple[Break, ...]:
-        view = there if isinstance(there, BrokerView) else BrokerView(there.shares)
-        if not started.resumed:
-            started = replace(started, foreign=self._ledger.differences.foreign_is(view.shares))
-        self._write([started], self._clock.now())
-        found = self._ledger.differences.between(self._ledger.book, view)
-        self._see(foreign_seen(found, self._ledger.book, view))
-        unexplained = [each for each in found if each.repair is Repair.HALT]
-        self._write([BreakFound(each) for each in unexplained], self._clock.now())
-        return tuple(unexplained)
+        return self._runner.call(lambda: self._comparison.start(started, there))
 
     def compare(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
         """Compare book, broker and Lumibot's shares by symbol. Somebody else's trades are journaled as such.
 
         Returns what differs now; `believe` it when it lasts.
         """
-        return self._runner.call(lambda: self._look(view, strategy))
-
-    def _look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
-        found = self._ledger.differences.look(self._ledger.book, view, strategy)
-        self._see(foreign_seen(found, self._ledger.book, view))
-        return found
+        return self._runner.call(lambda: self._comparison.look(view, strategy))
 
     def believe(self, found: Sequence[Break]) -> None:
         """Halt on differences that lasted, but for those that do no harm."""
-        self._runner.call(lambda: self._halt_on([each for each in found if each.repair not in HARMLESS]))
+        self._runner.call(lambda: self._comparison.believe(found))
 
-    def _see(self, seen: Sequence[ForeignSeen]) -> None:
-        self._write(seen, self._clock.now())
-        for each in seen:
-            self._ledger.differences.see(each)
+    def unexplained(self, shares: Mapping[str, int]) -> frozenset[str]:
+        """Symbols of which the broker's `shares` are not what the journal says, and nothing is known that tells why."""
+        return self._runner.call(lambda: self._comparison.unexplained(shares))
 
-    def _reconciled(self, account: Account) -> tuple[Break, ...]:
-        lasting = self._ledger.differences.lumibot(self._ledger.book, account.shares)
-        self._halt_on(lasting)
-        return lasting
-
-    def _halt_on(self, lasting: Sequence[Break]) -> None:
-        if lasting and self._ledger.mode is Mode.ACTIVE:
-            self._write([BreakFound(each) for each in lasting], self._clock.now())
-            self._set_mode(Mode.HALTED, "; ".join(str(each) for each in lasting))
+    def split(self, splits: Sequence[SharesSplit], shares: Mapping[str, int]) -> tuple[SharesSplit, ...]:
+        """Book those of the broker's `splits` that account for its `shares`; `cover_bare_shares` then renews the exits."""
+        return self._runner.call(lambda: self._comparison.split(splits, shares))
 
     @property
     def differences(self) -> Differences:
@@ -297,7 +288,10 @@ class Desk:
 
     def halt(self, reason: str) -> None:
         """Open nothing from now on; protection and exits go on."""
-        self._runner.call(lambda: self._set_mode(Mode.HALTED, reason))
+        self._runner.call(lambda: self._halt(reason))
+
+    def _halt(self, reason: str) -> None:
+        self._set_mode(Mode.HALTED, reason)
 
     def _set_mode(self, mode: Mode, reason: str) -> None:
         if mode is self._ledger.mode:
@@ -308,7 +302,7 @@ class Desk:
         self._write([], self._clock.now())
 
     def record(self, value: RowValue) -> None:
-        self._runner.call(lambda: self._write([value], self._clock.now()))
+        self._runner.call(lambda: self._write_now([value]))
 
     # ---- the door ----------------------------------------------------------------------------------------------------------
 
@@ -330,11 +324,7 @@ class Desk:
 
     def _foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None) -> ForeignOrder:
         now = self._clock.now()
-        key = order_key(self._journal.nonce, now, symbol, f"foreign{self._ledger.foreign.count + 1}")
-        try:
-            order = ForeignOrder(key, symbol, text, read(key) if read else None)
-        except ValueError as error:
-            order = ForeignOrder(key, symbol, text, problem=str(error))
+        order = self._ledger.foreign_order(symbol, text, read, now)
         self._write([order], now)
         self._ledger.foreign.see(order, now)
         return order
@@ -389,7 +379,7 @@ class Desk:
         for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         for refusal, step in refused:
-            self._protecting(partial(self._protection.react_to, refusal, step))
+            self._protecting(partial(self._protection.react_to, perhaps_split(refusal), step))
         if any(isinstance(word, OrderEvent) for word in words):
             self._cover()
 

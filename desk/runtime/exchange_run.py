@@ -26,9 +26,10 @@ from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
 from desk.exchange.admin_client import AdminClient
 from desk.exchange.config import ExchangeConfig, holdings_of
 from desk.exchange.process import ExchangeProcess
-from desk.runtime.account import broker_account
+from desk.runtime.account import Splits, broker_account
+from desk.runtime.account_guardian import REPLAY_LOOKS, account_guardian
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, guardian_of, hedge_rules, host, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, open_desk
 from desk.runtime.clock import VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
@@ -100,7 +101,7 @@ class ExchangeRun:
             if pulse is not None:
                 pulse.follow(Vitals(lambda: stream_of(broker)))
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
-            stage.watch_with(guardian_of(cast, broker, REPLAY_EVERY))
+            stage.watch_with(account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS))
             error = self._play(cast, broker, stage, sessions, journal.nonce)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)
@@ -118,10 +119,11 @@ class ExchangeRun:
         strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once))
         stage.attach(broker)
         if resume_at is not None:
+            self._splits(cast, broker).look()  # first of all: exits are for as many shares as there are now
             # The exchange ended with the process before this one: nothing is on its way.
             adopt(cast.desk, broker, strategy, lost_after=timedelta(0))
             stage.settle()
-        self._check(cast.desk, broker, resumed=resume_at is not None)
+        self._check(cast, broker, resumed=resume_at is not None)
         self._take_over(cast, broker, nonce)
         stage.settle()
         executor = strategy._executor
@@ -146,11 +148,14 @@ class ExchangeRun:
 
         return skip
 
-    def _check(self, desk: Desk, broker: DeskAlpaca, resumed: bool) -> None:
+    def _splits(self, cast: Cast, broker: DeskAlpaca) -> Splits:
+        return Splits(cast.desk, broker.api, cast.desk.past.last_at or cast.clock.now(), self.show)
+
+    def _check(self, cast: Cast, broker: DeskAlpaca, resumed: bool) -> None:
         request = self.request
         options = {"sessions": request.sessions, "start": str(request.start), "speed": request.speed}
         started = RunStarted(request.strategy, "exchange", self.source.name, request.seed, resumed, options=options)
-        found = desk.start(started, broker_account(broker.api))
+        found = cast.desk.start(started, self._splits(cast, broker).explained(broker_account(broker.api)))
         if found:
             told = "; ".join(str(each) for each in found)
             raise ReconciliationBreak(

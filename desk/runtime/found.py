@@ -57,7 +57,8 @@ class FoundPositions:
             return None
         paid, now = float(position.avg_entry_price), float(position.current_price or 0)
         base = self._base(paid, now)
-        spec = adoption(Stamp(self.nonce, self.clock.now()), position.symbol, count, base, self.rule)
+        number = 1 + len(self.desk.book.trades_of(position.symbol))
+        spec = adoption(Stamp(self.nonce, self.clock.now()), position.symbol, count, base, self.rule, number)
         left = whole(held) - ours - count
         return SharesAdopted(spec, Decimal(str(paid)), REASON, left, self.rule)
 

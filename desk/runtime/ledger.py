@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
+from desk.core.keys import order_key
 from desk.core.protect import Stamp
 from desk.core.reconcile import Differences, with_adopted
+from desk.core.splits import orders_before, with_split
 from desk.domain.decisions import Mode
 from desk.domain.journal import (
     Acknowledged,
@@ -21,8 +23,9 @@ from desk.domain.journal import (
     RunStarted,
     SentAgain,
     SharesAdopted,
+    SharesSplit,
 )
-from desk.domain.orders import OrderEvent
+from desk.domain.orders import OrderEvent, OrderSpec
 from desk.domain.steps import Step
 from desk.domain.trades import Book
 from desk.runtime.foreign_orders import ForeignOrders
@@ -42,6 +45,8 @@ class Ledger:
         self.foreign = ForeignOrders()
         self.differences = Differences()
         self.past = Past()
+        self.orders_before_splits: frozenset[str] = frozenset()
+        self._splits: set[str] = set()
 
     # ---- from rows -----------------------------------------------------------------------------------------------------
 
@@ -75,6 +80,8 @@ class Ledger:
             self.foreign.see(value, at)
         elif isinstance(value, ForeignSeen):
             self.differences.see(value)
+        elif isinstance(value, SharesSplit):
+            self.split(value)
 
     def recover(self, rows: Iterable[Row]) -> Book:
         """Take in all rows of a journal."""
@@ -126,3 +133,21 @@ class Ledger:
     def adopt(self, adopted: SharesAdopted, at: datetime) -> None:
         self.book = with_adopted(self.book, adopted, Stamp(self._nonce, at))
         self.differences.leave(adopted.spec.symbol, adopted.left)
+
+    def foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None, at: datetime) -> ForeignOrder:
+        """The next order past the corridor under a key of its own, as `read` understands it, or why it cannot go out."""
+        key = order_key(self._nonce, at, symbol, f"foreign{self.foreign.count + 1}")
+        try:
+            return ForeignOrder(key, symbol, text, read(key) if read else None)
+        except ValueError as error:
+            return ForeignOrder(key, symbol, text, problem=str(error))
+
+    def knows(self, split: SharesSplit) -> bool:
+        return not self._splits.isdisjoint(split.activity_ids)
+
+    def split(self, split: SharesSplit) -> None:
+        """Put book and foreign shares on the terms of a split, and remember whose orders are on the old ones."""
+        self.orders_before_splits |= orders_before(self.book, split)
+        self.book, left = with_split(self.book, split, self.differences.foreign.get(split.symbol, 0))
+        self.differences.leave(split.symbol, left)
+        self._splits.update(split.activity_ids)

@@ -49,6 +49,7 @@ class LiveExecutor(StrategyExecutor):
         self._clock = clock
         self._iterating = Lock()
         self._crash: BaseException | None = None
+        self.has_iterated = False
         self._capture_locals = False
         self._on_trading_iteration_callable = strategy.on_trading_iteration
         # Lumibot sleeps until the opening in one piece, by a clock that stands still while the machine sleeps.
@@ -86,6 +87,7 @@ class LiveExecutor(StrategyExecutor):
     def _run_live_trading_iteration_with_priority_drains(self, on_trading_iteration: Callable[[], None]) -> None:
         try:
             super()._run_live_trading_iteration_with_priority_drains(on_trading_iteration)
+            self.has_iterated = True
         except SILENCE as error:
             self._events.skipped(error)
 

@@ -7,7 +7,17 @@ from datetime import datetime
 
 from desk.core.covering import cover, given_up, insisted
 from desk.core.protect import Stamp
-from desk.core.upkeep import CROSSED_AT_MOST, crossed, half_filled, instead_of_stops, ratchets, stale_sales, unended
+from desk.core.upkeep import (
+    CROSSED_AT_MOST,
+    crossed,
+    exits_left_behind,
+    half_filled,
+    instead_of_stops,
+    ratchets,
+    stale_sales,
+    unattended,
+    unended,
+)
 from desk.domain.journal import BrokerRefusal, StopPassed
 from desk.domain.orders import OrderClass
 from desk.domain.steps import Step, Submit
@@ -71,12 +81,14 @@ class Protection:
     def upkeep(self, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
         """Steps that are due now by the market's `prices` in dollars, at most one for each trade."""
         book = self._ledger.book
-        return [*cover(book), *stale_sales(book, stamp), *ratchets(book, prices, stamp)]
+        moved = [*ratchets(book, prices, stamp), *exits_left_behind(book, prices, stamp)]
+        return [*cover(book), *stale_sales(book, stamp), *moved]
 
-    def between(self, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+    def between(self, prices: Mapping[str, float], stamp: Stamp, is_last: bool = False) -> list[Step]:
         """`upkeep`, and what an iteration does for itself: half-filled entries end, and bare shares get yet another try."""
         book = self._ledger.book
-        return [*self.upkeep(prices, stamp), *half_filled(book, stamp), *insisted(book, stamp.at)]
+        ended = unattended(book, stamp) if is_last else half_filled(book, stamp)
+        return [*self.upkeep(prices, stamp), *ended, *insisted(book, stamp.at)]
 
     def passed_stops(self, prices: Mapping[str, float], stamp: Stamp) -> tuple[list[StopPassed], list[Step]]:
         """Stops that the market passed a while ago and that sold nothing: what to tell, and what sells instead."""

@@ -77,12 +77,12 @@ class Stage:
     def move_to(self, moment: datetime) -> None:
         """Advance to `moment`, settling after every instant at which the exchange had news. Returns early when stopped."""
         while not self.is_stopped and self._clock.now() < moment:
+            if self._guardian is not None and self._guardian.look_if_due():
+                self.settle()
             advanced = self._admin.advance(self._slice_end(self._guarded_end(moment)))
             self._clock.move_to(advanced.now)
             self._emitted = advanced.events_emitted
             self.settle()
-            if self._guardian is not None and self._guardian.look_if_due():
-                self.settle()
 
     def _guarded_end(self, moment: datetime) -> datetime:
         """The next moment at which the guardian looks, if that is before `moment`."""

@@ -30,6 +30,8 @@ from desk.domain.journal import (
     RunStarted,
     RunStopped,
     SharesAdopted,
+    SharesSplit,
+    StopPassed,
 )
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
 from desk.domain.steps import Cancel, Replace, Submit
@@ -110,6 +112,8 @@ PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
     RunStarted: st.builds(RunStarted, foreign=counts, options=st.dictionaries(texts, plain, max_size=3)),
     IterationDone: st.builds(IterationDone, equity_usd=numbers, cash_usd=numbers),
     SharesAdopted: st.builds(SharesAdopted, specs(), prices),
+    SharesSplit: st.builds(SharesSplit, new_rate=prices, old_rate=prices),
+    StopPassed: st.builds(StopPassed, stop_price=st.none() | prices, price=numbers),
     Acknowledged: st.builds(Acknowledged, broker_ids=st.dictionaries(texts, texts, max_size=3)),
 }
 # Every kind that a row can have; those of plain texts and counts need no recipe.

@@ -19,7 +19,7 @@ from desk.brokers.endpoint import Endpoint
 from desk.cli import look_options
 from desk.cli.main import app
 from desk.domain.decisions import FixedExit, Signal, Target, Weight
-from desk.domain.errors import BrokerUnreachable, ConfigurationError, Refused, UsageError
+from desk.domain.errors import BrokerUnreachable, ConfigurationError, Naked, Refused, UsageError
 from desk.domain.market import Market
 from desk.domain.trades import Book
 from desk.exchange.process import ExchangeProcess
@@ -58,14 +58,14 @@ class Scene:
         self.endpoint = Endpoint(*self.keys, True, exchange.url, exchange.url, exchange.stream_url, 10**9)
         self.api: Any = trading_client(self.endpoint)
 
-    def run(self, strategy: type = Buyer, behaviour: str = "") -> RunResult:
+    def run(self, strategy: type = Buyer, behaviour: str = "", ends_in: type | None = None) -> RunResult:
         run = live_run(self.exchange.url, self.keys, self.folder.path, "Buyer", once=True)
         self.behave(f"confidence_gate: report\nsleeptime: 1S\nuniverse:\n  alpaca: [AAPL, IBM, MSFT]\n{behaviour}")
         settings = load_settings(config=self.folder.path / "quick.yaml", dotenv=None)
         run.request = replace(run.request, settings=settings)
         run.strategy_class = strategy
         result = run.run()
-        assert result.error is None
+        assert isinstance(result.error, ends_in or type(None))
         return result
 
     def behave(self, text: str) -> None:
@@ -217,7 +217,8 @@ def test_keys_of_another_account_and_a_broker_that_is_silent_are_said(scene: Sce
 def test_a_run_that_ended_in_the_middle_of_a_trim_is_found_bare_and_the_trim_goes_on(scene: Scene) -> None:
     scene.at(1)
     scene.exchange.admin.fault("stuck_pending_cancel", when={"symbol": "AAPL"})
-    held = scene.run(behaviour="max_position_fraction: 0.05\ntrim_band_fraction: 0.01\n").book.shares_of("AAPL")
+    trimmed = scene.run(behaviour="max_position_fraction: 0.05\ntrim_band_fraction: 0.01\n", ends_in=Naked)
+    held = trimmed.book.shares_of("AAPL")
     scene.exchange.admin.clear_faults()
     scene.at(2)
     listed = scene.told("protect", "AAPL")

@@ -17,7 +17,7 @@ from hedging.exposure import betas
 from hedging.returns import daily_returns, name_returns
 from hedging.rules import HedgeRules
 from hedging.sentiment import rsi_level
-from hedging.sizing import cap_usd, resized, whole_shares
+from hedging.sizing import bounds, cap_usd, resized, whole_shares
 from hedging.trend import trend, volatility
 from strategies.combined import RsiBySymbol
 
@@ -112,14 +112,19 @@ def test_figures_of_any_floats_are_finite_or_none(values: list[float], average: 
     assert ((fits[1] >= 0) & (fits[1] <= 1)).all()
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 0.9))
-def test_what_was_resized_stays(held: int, wanted: int, room: int, band: float) -> None:
-    """`wanted` keeps to the room, as `whole_shares` makes it."""
-    rules, wanted = HedgeRules(dead_band_fraction=band), min(wanted, room)
-    count = resized(held, wanted, room, rules)
-    assert 0 <= count <= room
-    assert resized(count, wanted, room, rules) == count
-    assert count == held or held > room or abs(held - wanted) > band * wanted
+usd = st.floats(0, 1e6)
+
+
+@given(st.integers(0, 10**4), usd, usd, usd, st.floats(1, 1e3), st.floats(0, 0.9))
+def test_what_was_resized_stays(held: int, needed: float, cap: float, band: float, price: float, dead_band: float) -> None:
+    rules = HedgeRules(dead_band_fraction=dead_band)
+    limits = bounds(needed, cap, band, price, rules)
+    count = resized(held, price, limits, rules)
+    assert 0 <= count <= limits.tolerated
+    assert resized(count, price, limits, rules) == count
+    assert count <= max(held, limits.bought)
+    assert count == 0 or count >= held or count in (limits.most, limits.needed)
+    assert count <= held or count * price <= cap
 
 
 @given(st.floats(0, 1e9), st.floats(-1e9, 1e9), st.floats(0, 1e6), st.floats(1e-4, 1e5), st.floats(0, 1))

@@ -111,6 +111,7 @@ def rule_sets(draw: st.DrawFn) -> HedgeRules:
         hedge_ratio=draw(st.sampled_from([0.5, 0.5, 1.0, 0.1, 0.0])),
         max_inverse_fraction=draw(st.sampled_from([0.2, 0.2, 0.05, 1.0, 0.0])),
         dead_band_fraction=draw(st.sampled_from([0.0, 0.25, 0.9])),
+        cap_band_fraction=draw(st.sampled_from([0.0, 0.02, 0.02])),
         entry_collar_fraction=draw(st.sampled_from([0.0, 0.002])),
         max_drag_fraction=draw(st.sampled_from([0.0, 0.02, 1.0])),
         confirm_trend=draw(st.sampled_from([False, False, True])),
@@ -179,22 +180,24 @@ def sleeve_usd(case: Case) -> float:
 
 
 @given(cases)
-def test_the_sleeve_is_never_worth_more_than_its_cap(case: Case) -> None:
+def test_the_sleeve_is_never_worth_more_than_its_cap_and_band_and_buys_to_the_cap_at_most(case: Case) -> None:
     assume(all(one.symbol in case.market.bars for one in case.book.open.values() if one.symbol in FUNDS))
-    assert sleeve_usd(case) <= case.rules.max_inverse_fraction * case.equity_usd + 1e-6
+    buys = any(count > case.book.shares_of(symbol) for symbol, count in counts(case.plan()).items())
+    fraction = case.rules.max_inverse_fraction + (0.0 if buys else case.rules.cap_band_fraction)
+    assert sleeve_usd(case) <= fraction * case.equity_usd + 1e-6
 
 
 @given(bearish_cases, st.permutations(sorted(FUNDS)), st.floats(0, 0.5), st.floats(0.3, 1.2))
 def test_a_second_fund_leaves_the_first_less_room(case: Case, order: list[str], small: float, large: float) -> None:
     """Much is wanted of a small sleeve, and within the minimum hold no fund is changed for another: the larger one stays."""
     rules = replace(case.rules, min_hold_sessions=case.rules.max_hold_sessions, hedge_ratio=1.0, max_inverse_fraction=0.1)
-    cap_usd = 0.1 * case.equity_usd
+    cap_usd, most_usd = 0.1 * case.equity_usd, (0.1 + rules.cap_band_fraction) * case.equity_usd
     assume(all(symbol in case.market.bars for symbol in order))
     sizes = [
         max(int(part * cap_usd / price_of(case.market, symbol)), 1) for symbol, part in zip(order, (small, large), strict=False)
     ]
     both = with_hedge(with_hedge(replace(case, rules=rules), order[0], sizes[0], -1), order[1], sizes[1], -1)
-    assert sleeve_usd(both) <= cap_usd + 1e-6
+    assert sleeve_usd(both) <= most_usd + 1e-6
 
 
 @given(cases)
@@ -285,14 +288,15 @@ def test_a_held_hedge_moves_only_beyond_the_dead_band_or_above_the_cap(case: Cas
     assume(wanted > 0)
     held = max(round(wanted * factor), 1)
     plan = with_hedge(stocks, symbol, held, -1).plan()
-    count, is_beyond = counts(plan)[symbol], abs(wanted - held) > case.rules.dead_band_fraction * wanted
+    count, price, cap_usd = counts(plan)[symbol], price_of(case.market, symbol), plan.outlook.cap_usd
     may_buy = plan.sentiment.mood is Mood.BEARISH and not case.rules.confirm_trend
     assume(count > 0)
-    assert count * price_of(case.market, symbol) <= plan.outlook.cap_usd + 1e-6
-    if held * price_of(case.market, symbol) <= plan.outlook.cap_usd:
-        assert count in (held, wanted)
-        assert is_beyond or count == held
-        assert count == wanted or not is_beyond or (wanted > held and not may_buy)
+    is_beyond = abs(wanted - held) > case.rules.dead_band_fraction * wanted
+    assert count <= held or count == wanted
+    assert count == held or is_beyond or held * price > cap_usd
+    assert count == wanted or not is_beyond or held > wanted or not may_buy
+    assert count >= held or count >= wanted
+    assert count * price <= cap_usd + case.rules.cap_band_fraction * case.equity_usd + 1e-6
 
 
 broken = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-300, 1e300, 5e-324, 1e-5])

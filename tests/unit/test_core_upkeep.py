@@ -14,6 +14,7 @@ from desk.core.upkeep import (
     HALF_FILLED_AT_MOST,
     SALE_AT_MOST,
     crossed,
+    exits_left_behind,
     half_filled,
     instead_of_stops,
     next_deadline,
@@ -168,6 +169,18 @@ def test_a_tranche_that_fits_leaves_whole_without_losing_its_stop() -> None:
     (out,) = protect([Approved(Intent(IntentKind.REDUCE, "AAA", 41, 100.0, RULE, "too large"))], book, STAMP)
     assert isinstance(out, Replace)
     assert (out.of_key, out.role) == (oco.key, TARGET)
+
+
+def test_an_exit_that_the_market_left_behind_follows_it() -> None:
+    book, _ = held()
+    (out,) = protect([Approved(Intent(IntentKind.REDUCE, "AAA", 100, 100.0, RULE, "too large"))], book, STAMP)
+    assert isinstance(out, Replace) and out.limit_price == Decimal("99.50")
+    leaving = with_step(book, out, NOW)
+    assert exits_left_behind(leaving, {"AAA": 99.5}, later(5)) == []
+    (step,) = exits_left_behind(leaving, {"AAA": 98.0}, later(5))
+    assert isinstance(step, Replace) and (step.role, step.limit_price) == (TARGET, Decimal("97.51"))
+    assert exits_left_behind(with_step(leaving, step, NOW), {"AAA": 98.0}, later(9)) == []
+    assert exits_left_behind(book, {"AAA": 98.0}, later(5)) == [], "nobody asked it to leave"
 
 
 # ---- stops ---------------------------------------------------------------------------------------------------------------

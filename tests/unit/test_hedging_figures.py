@@ -15,13 +15,14 @@ from desk.domain.errors import ConfigurationError
 from desk.domain.market import DailyBars, Market, Quote
 from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderStatus, OrderType, PositionIntent, Side
 from desk.domain.trades import Book, Trade
+from desk.indicators.rsi import RsiState
 from desk.settings.behaviour import Behaviour
 from hedging.decay import drag_fraction, log_drag, log_growth
 from hedging.exposure import betas, exposure
 from hedging.prices import dear_price, last_price
 from hedging.returns import daily_returns, index_returns, name_returns
 from hedging.rules import HedgeRules, InverseFund, inverse_funds, symbols
-from hedging.sentiment import Mood, Sentiment, has_ended, in_words, sentiment
+from hedging.sentiment import Mood, Sentiment, has_ended, in_words, rsi_level, sentiment, was_calm_since
 from hedging.trend import TrendState, trend, volatility
 
 DAYS = tuple(date(2023, 1, 2) + timedelta(days=number) for number in range(200))
@@ -88,6 +89,26 @@ def test_the_live_price_is_the_last_value() -> None:
     assert sentiment(fallen, HedgeRules(rsi_length=10)).share == 0.0
     assert sentiment(fallen, HedgeRules(rsi_length=10, overbought_rsi=49.99)).share == 1.0
     assert sentiment(fallen, HedgeRules(rsi_length=10, overbought_rsi=50.01)).share == 0.0
+
+
+@pytest.mark.parametrize(("length", "closes"), [(14, 15), (14, 40), (14, 210), (2, 3), (2, 30), (50, 180)])
+@pytest.mark.parametrize("last", [None, 83.0])
+def test_the_level_is_wilders_at_once(length: int, closes: int, last: float | None) -> None:
+    close = 100.0 * np.cumprod(1.0 + np.random.default_rng(closes).normal(0, 0.02, closes))
+    state = RsiState.from_closes(close, length)
+    expected = state.value if last is None else state.with_last(last)
+    seen = market({"AAPL": close.tolist()}, last=None if last is None else {"AAPL": last})
+    assert rsi_level("AAPL", seen, length) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_mood_of_past_closes_is_that_of_their_day() -> None:
+    """Overbought throughout, but for the fifth close from the end: the next one makes up for the fall."""
+    closes = [*(100.0 + number for number in range(35)), 90.0, 250.0, 251.0, 252.0, 253.0]
+    seen = market(dict.fromkeys(FIVE, closes))
+    assert sentiment(seen, HedgeRules()).mood is Mood.BEARISH
+    assert [was_calm_since(DAYS[-back], seen, HedgeRules()) for back in (6, 5, 4, 3, 1)] == [True, True, True, False, False]
+    assert not was_calm_since(TODAY, seen, HedgeRules())
+    assert not was_calm_since(DAYS[-6], market(dict.fromkeys(FIVE[:2], closes)), HedgeRules())
 
 
 def test_a_live_price_that_is_none_is_passed_over() -> None:
@@ -340,6 +361,7 @@ def test_the_hedge_names_every_symbol_that_it_must_see() -> None:
     [
         ({"hedge_ratio": 1.5}, "hedge_ratio 1.5 is out of range: give a value from 0 to 1"),
         ({"max_drag_fraction": math.nan}, "max_drag_fraction nan is out of range"),
+        ({"cap_band_fraction": -0.01}, "cap_band_fraction -0.01 is out of range: give a value from 0 to 1"),
         ({"sentiment_symbols": ("A", "B")}, "sentiment_symbols A, B: a mood needs at least 3 different names"),
         ({"min_hold_sessions": 11}, "min_hold_sessions 11 is above max_hold_sessions 10"),
         ({"min_beta_sessions": 121}, "min_beta_sessions 121 is above beta_sessions 120"),

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from desk.domain.decisions import FixedExit
-from hedging.choice import Choice, choose_fund, choose_index
+from hedging.choice import Choice, choose_fund, choose_index, costs_too_much
 from hedging.exposure import Exposure, IndexExposure
 from hedging.outlook import Outlook, confirms
 from hedging.rules import HedgeRules, InverseFund, inverse_funds
-from hedging.sizing import Strength, exit_rule, needed_usd, percent, resized, strength, whole_shares
+from hedging.sizing import Bounds, Strength, bounds, exit_rule, needed_usd, percent, resized, strength, whole_shares
 from hedging.trend import Trend, TrendState
 
 SH, SPXS, SQQQ = inverse_funds()
@@ -94,6 +94,35 @@ def test_a_leveraged_fund_that_is_held_may_cost_a_quarter_more() -> None:
     assert (chosen(60_000.0, 0.30).fund, chosen(60_000.0, 0.30, SPXS).fund, chosen(60_000.0, 0.33, SPXS).fund) == (SH, SPXS, SH)
 
 
+def test_a_nasdaq_fund_that_costs_too_much_leaves_the_s_and_p_500_and_says_so() -> None:
+    """6 * 10 * 0.36^2 / 252 is 0.0309 in logs, 3 %; the limit is 2 %, and 2.5 % for what is held."""
+    dear = Outlook("NASDAQ", 60_000.0, None, 0.36, Strength(0.5, "50 %"), 20_000.0)
+    words = costs_too_much(dear, RULES.inverse_etfs, None, RULES)
+    assert words == "SQQQ is expected to lose 3 % to its daily reset, more than 2 %"
+    assert choose_fund(dear, RULES.inverse_etfs, None, RULES) is None
+    index, why = choose_index(explained(0.1, 0.9), RULES.inverse_etfs, None, RULES, words)
+    assert (index, why.split("10 %, but ")[1]) == ("SP500", f"{words}: the S&P 500 is hedged")
+
+
+@pytest.mark.parametrize(
+    ("volatility", "held_fund", "is_dear"), [(0.28, None, False), (0.31, None, True), (0.31, SQQQ, False), (None, None, True)]
+)
+def test_the_only_nasdaq_fund_is_bounded_by_its_drag(
+    volatility: float | None, held_fund: InverseFund | None, is_dear: bool
+) -> None:
+    out = Outlook("NASDAQ", 60_000.0, None, volatility, Strength(0.5, "50 %"), 20_000.0)
+    assert (costs_too_much(out, RULES.inverse_etfs, held_fund, RULES) is not None) is is_dear
+
+
+def test_a_fund_without_leverage_always_may_be_held() -> None:
+    wild = Outlook("SP500", 60_000.0, None, 3.0, Strength(0.5, "50 %"), 20_000.0)
+    assert costs_too_much(wild, RULES.inverse_etfs, None, RULES) is None
+    chosen_fund = choose_fund(wild, RULES.inverse_etfs, None, RULES)
+    assert chosen_fund is not None and chosen_fund.fund == SH
+    assert costs_too_much(wild, (SPXS, SQQQ), None, RULES) is not None
+    assert costs_too_much(wild, (SQQQ,), None, RULES) is None
+
+
 # ---- sizes ---------------------------------------------------------------------------------------------------------
 
 
@@ -112,14 +141,25 @@ def test_shares_are_whole_and_keep_to_the_cap_at_the_entry_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("has", "wanted", "most", "count"),
+    ("has", "needed", "most", "count"),
     [
         (80, 100, 500, 80), (75, 100, 500, 75), (74, 100, 500, 100), (125, 100, 500, 125), (126, 100, 500, 100), (1, 0, 500, 0),
-        (110, 100, 105, 88), (106, 1, 105, 1), (106, 0, 105, 0), (0, 0, 0, 0),
+        (110, 300, 105, 110), (115, 300, 105, 115), (116, 300, 105, 105), (116, 95, 105, 105), (120, 95, 105, 95),
+        (106, 20, 105, 20), (106, 0, 105, 0), (5, 300, 0, 0), (5, 300, 1, 0), (0, 0, 0, 0),
     ],
 )  # fmt: skip
-def test_a_hedge_is_resized_beyond_a_quarter_and_cut_when_above_the_cap(has: int, wanted: int, most: int, count: int) -> None:
-    assert resized(has, wanted, most, RULES) == count
+def test_a_hedge_is_resized_beyond_a_quarter_and_cut_to_the_cap_beyond_its_band(
+    has: int, needed: int, most: int, count: int
+) -> None:
+    """At 10 dollars a share; ten shares above the cap are tolerated, and a position has at least 20 of 200 dollars."""
+    limits = Bounds(needed, most, most + 10, min(needed, most))
+    assert resized(has, 10.0, limits, RULES) == count
+
+
+def test_bounds_are_whole_shares_of_need_cap_and_band() -> None:
+    assert bounds(9_000.0, 1_000.0, 155.0, 10.0, RULES) == Bounds(115, 100, 115, 99)
+    assert bounds(459.0, 1_000.0, 155.0, 10.0, RULES) == Bounds(45, 100, 115, 45)
+    assert bounds(math.inf, -50.0, -1.0, 10.0, RULES) == Bounds(0, 0, 0, 0)
 
 
 def test_exits_of_a_leveraged_fund_are_wider_up_to_a_half() -> None:

@@ -72,9 +72,9 @@ def trade(
     )  # fmt: skip
 
 
-def book(*trades: Trade, left: str | None = None) -> Book:
+def book(*trades: Trade, left: str | None = None, closed: tuple[Trade, ...] = ()) -> Book:
     last_exit = MappingProxyType({left: TODAY} if left else {})
-    return Book(MappingProxyType({one.key: one for one in trades}), last_exit=last_exit)
+    return Book(MappingProxyType({one.key: one for one in trades}), closed, last_exit=last_exit)
 
 
 STOCKS = trade("AAA", 360)  # 36,000 dollars with a beta of 5/3: 60,000 dollars of exposure
@@ -217,6 +217,24 @@ def test_leverage_that_costs_too_much_is_not_taken_and_the_cap_holds() -> None:
     assert plan.reasons[2] == "SH, not SPXS: the latter is expected to lose 0.6 % to its daily reset, more than 0.6 %"
 
 
+def test_a_nasdaq_fund_that_costs_too_much_is_not_bought() -> None:
+    """The NASDAQ explains the book; SQQQ loses 0.6 % to its reset and may lose 0.5 %. 200,000 dollars have room for SH."""
+    rules = HedgeRules(max_drag_fraction=0.005)
+    plan = hedge(world(sp500=IN_PAIRS, nasdaq=BY_TURNS), book(STOCKS), 200_000.0, rules)
+    assert set(counts(plan)) == {"SH"}
+    assert plan.reasons[1].endswith(
+        "but SQQQ is expected to lose 0.6 % to its daily reset, more than 0.5 %: the S&P 500 is hedged"
+    )
+
+
+def test_where_every_fund_costs_too_much_none_is_bought() -> None:
+    market = world()
+    bare = replace(market, bars={symbol: one for symbol, one in market.bars.items() if symbol != "SH"})
+    plan = hedge(bare, book(STOCKS), 200_000.0, HedgeRules(max_drag_fraction=0.001))
+    assert plan.targets == ()
+    assert plan.reasons[-1] == "no hedge: SPXS is expected to lose 0.6 % to its daily reset, more than 0.1 %"
+
+
 # ---- holding and leaving -------------------------------------------------------------------------------------------
 
 
@@ -229,13 +247,18 @@ def test_a_held_hedge_is_resized_only_beyond_the_dead_band(shares: int, count: i
     assert counts(hedge(world(), held("SH", shares), 200_000.0, RULES)) == {"SH": count}
 
 
-def test_a_hedge_above_the_cap_is_cut_within_the_dead_band() -> None:
-    """At 100,000 dollars 400 SH are the cap and 399 are wanted; 401 become ceil(399 * 0.875) = 350."""
+def test_a_hedge_drifts_above_the_cap_by_a_band_and_is_cut_to_the_cap() -> None:
+    """At 100,000 dollars 400 SH are the cap, and 440 are 2,000 dollars of drift above it."""
     rules = HedgeRules(max_drag_fraction=0.0)
-    assert counts(hedge(world(), held("SH", 400), 100_000.0, rules)) == {"SH": 400}
-    cut = hedge(world(), held("SH", 401), 100_000.0, rules)
-    assert counts(cut) == {"SH": 350}
-    assert said(cut).endswith("with 350 SH, as far as the sleeve's 20,000 dollars go (instead of 401)")
+    assert counts(hedge(world(), held("SH", 440), 100_000.0, rules)) == {"SH": 440}
+    cut = hedge(world(), held("SH", 441), 100_000.0, rules)
+    assert counts(cut) == {"SH": 400}
+    assert said(cut).endswith("with 400 SH, as far as the sleeve's 20,000 dollars go (instead of 441)")
+    assert counts(hedge(world(), held("SH", 401), 100_000.0, replace(rules, cap_band_fraction=0.0))) == {"SH": 400}
+
+
+def test_a_cap_of_nothing_has_no_band() -> None:
+    assert counts(hedge(world(), held("SH", 10), 100_000.0, HedgeRules(max_inverse_fraction=0.0))) == {"SH": 0}
 
 
 @pytest.mark.parametrize(
@@ -298,6 +321,7 @@ def test_an_unknown_mood_keeps_the_hedge_until_the_longest_hold() -> None:
 def test_an_entry_that_has_not_filled_is_called_off_when_the_mood_has_turned() -> None:
     waiting = held("SH", 0, -1, quantity=600, status=OrderStatus.WORKING)
     assert counts(hedge(world(0), waiting, 200_000.0, RULES)) == {"SH": 0}
+    assert counts(hedge(world(2), waiting, 200_000.0, RULES)) == {"SH": 0}
     assert counts(hedge(world(4), waiting, 200_000.0, RULES)) == {"SH": 600}
     assert hedge(world(4), waiting, 200_000.0, RULES).held[0].shares == 0
 
@@ -339,29 +363,6 @@ def test_of_two_funds_the_smaller_goes_and_the_larger_does_not_grow_before_it_is
     assert plan.outlook.cap_usd == 38_000.0
     assert "another fund has to go first" in plan.targets[0].reason
     assert "one fund at a time, and SH is larger: leaving it" in plan.targets[1].reason
-
-
-# ---- counting sessions ---------------------------------------------------------------------------------------------
-
-
-def without_recent_bars(days: int) -> Market:
-    market, past = world(), PAST[:-days]
-    cut = {symbol: DailyBars(past, *(column[:-days] for column in (one.close,) * 5)) for symbol, one in market.bars.items()}
-    return replace(market, bars=cut)
-
-
-@pytest.mark.parametrize(("missing", "sessions"), [(1, 5), (2, 6), (4, 6)])
-def test_weekdays_count_when_no_symbol_has_bars_any_more(missing: int, sessions: int) -> None:
-    """Six sessions are over. One weekday without any bar may be a holiday, two are bars that did not come."""
-    assert hedge(without_recent_bars(missing), held("SH", 600, -7), 200_000.0, RULES).held[0].sessions == sessions
-
-
-def test_the_day_of_an_entry_is_new_yorks() -> None:
-    """Half past midnight in London on the last session but one is still the session before."""
-    late = datetime(PAST[-1].year, PAST[-1].month, PAST[-1].day, 0, 30, tzinfo=UTC)
-    lot = replace(trade("SH", 600), entered_at=late)
-    assert hedge(world(), book(STOCKS, lot), 200_000.0, RULES).held[0].sessions == 2
-    assert hedge(world(), held("SH", 600, -1), 200_000.0, RULES).held[0].sessions == 0
 
 
 CASES: tuple[Callable[[], Book], ...] = (lambda: book(STOCKS), lambda: held("SH", 300), lambda: held("SPXS", 300, -11))

@@ -196,3 +196,38 @@ def test_a_damaged_stored_model_stops_the_run_with_the_fix(bars, tmp_path):
     next(tmp_path.glob("*.skops")).write_bytes(b"damaged")
     with pytest.raises(ConfigurationError, match="delete it"):
         ConfidenceGate(PARAMETERS, ModelStore(tmp_path)).model_for(market(bars, 950))
+
+
+def test_a_prepared_gate_answers_as_one_that_trains_when_asked_and_trains_no_more(bars, tmp_path):
+    asked, prepared = ConfidenceGate(PARAMETERS), ConfidenceGate(PARAMETERS, ModelStore(tmp_path))
+    for day in (899, 900, 930):
+        shown = market(bars, day)
+        prepared.prepare(shown.bars, shown.session)
+        files = sorted(path.name for path in tmp_path.iterdir())
+        quotes = {symbol: float(one.close[-1]) * 0.84 for symbol, one in shown.bars.items()}
+        later = market(bars, day, quotes)
+        assert answers(prepared, bars, [day]) == answers(asked, bars, [day])
+        assert [prepared.confidence(symbol, later) for symbol in bars] == [asked.confidence(symbol, later) for symbol in bars]
+        assert sorted(path.name for path in tmp_path.iterdir()) == files
+    assert len(files) == 4
+
+
+def test_a_model_prepared_with_all_bars_stands_when_a_symbol_has_no_quote_at_the_first_look(bars):
+    gate, shown = ConfidenceGate(PARAMETERS), market(bars, 900)
+    gate.prepare(shown.bars, shown.session)
+    without = replace(shown, bars={symbol: one for symbol, one in shown.bars.items() if symbol != "S3"})
+    assert gate.model_for(without) == train(bars, shown.session, PARAMETERS)
+
+
+def test_a_gate_too_young_for_a_model_prepares_nothing(bars):
+    gate = ConfidenceGate(PARAMETERS)
+    for day in (0, 1, 50):
+        shown = market(bars, day)
+        gate.prepare(shown.bars, shown.session)
+        assert gate.model_for(shown) is None
+
+
+def test_a_last_price_that_is_no_number_is_refused(bars):
+    shown = market(bars, 950, quotes={"S0": float("nan"), "S1": 100.0})
+    with pytest.raises(ValueError, match="S0: last price nan is not a finite number"):
+        LiveRows(14).row("S1", shown, shown.bars)

@@ -30,8 +30,8 @@ _PATIENCE = Patience(5, 45.0)
 # Orders leave in one thread: what opens a position must not keep an exit waiting behind it.
 _ORDINARY_PATIENCE = Patience(5, 15.0)
 # Shares come back some 80 ms after the cancel that frees them, and stand bare until then: these looks are close together.
-_FREED_SOON = Patience(8, 1.0)
-_FREED_WAITS_SECONDS = (0.03, 0.06)
+_FREED_SOON = Patience(12, 1.0)
+_FREED_WAITS_SECONDS = (0.015, 0.015)
 # Statuses after which nothing more happens to an order.
 ENDED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 # A cancel that meets one of these is on its way, or may be asked for again in a moment.
