@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from desk.domain.decisions import Direction, FixedExit, Shares, Signal, Target, Weight
 from desk.domain.market import Market
-from desk.domain.trades import Book
+from desk.domain.trades import Book, Trade
 from desk.indicators.rsi import RsiState
 from desk.model.gate import ConfidenceGate
 from desk.model.parameters import MetaParameters
@@ -78,7 +78,7 @@ class Combined(DeskStrategy):
         return [
             Signal(symbol, Direction.LONG, f"RSI {level:.1f}", self.gate.confidence(symbol, market))
             for symbol, level in oversold(levels, self.rules.oversold_rsi)
-            if not book.trades_of(symbol)
+            if is_wanted(book.trades_of(symbol))
         ]
 
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
@@ -87,6 +87,11 @@ class Combined(DeskStrategy):
     def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
         rules = self.surroundings.hedge
         return None if rules is None else hedge(market, book, equity_usd, rules)
+
+
+def is_wanted(trades: Sequence[Trade]) -> bool:
+    """Whether a name may be bought: nothing of it is held, or no more than an entry that was cut short, whose rest is added."""
+    return all(not trade.is_entry_working and trade.entered * 2 < trade.spec.quantity for trade in trades)
 
 
 def oversold(levels: Mapping[str, float], threshold: float) -> list[tuple[str, float]]:

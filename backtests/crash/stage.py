@@ -17,6 +17,7 @@ from desk.exchange.admin_client import AdminClient
 from desk.runtime.clock import VirtualClock, stopwatch, wait_seconds
 from desk.runtime.desk import Desk
 from desk.runtime.guardian import Guardian
+from desk.runtime.stage import NEXT_INSTANT
 
 # Real time: the longest wait for a stream to come up at the start, for orders to go out, for an update that may be lost.
 STREAM_SECONDS, ORDERS_SECONDS, UPDATE_SECONDS, LINK_SECONDS = 4.0, 15.0, 0.15, 0.6
@@ -79,7 +80,7 @@ class PatientStage:
     def _guarded_end(self, moment: datetime) -> datetime:
         now = self._clock.now()
         due = None if self._guardian is None else self._guardian.next_look(now)
-        return moment if due is None or due <= now else min(moment, due)
+        return moment if due is None else min(moment, max(due, now + NEXT_INSTANT))
 
     def _look(self) -> None:
         self._owes_a_look = False

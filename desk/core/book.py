@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -111,17 +110,24 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
         covers = trade.covers[:-1] if unsent else trade.covers
         gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
         return _with_trade(book, replace(gone, stop_passed=trade.stop_passed or STOP_PASSED in message))
+    if isinstance(step, Cancel) and trade.is_renewing:
+        return _with_trade(book, _not_renewed(trade))
     if isinstance(step, Cancel):
-        return _with_trade(book, _not_renewed(trade) if trade.is_renewing else replace(trade, cancel_requested=False))
+        # A broker that was perhaps never asked is not slow.
+        asked_at = None if message == NOBODY_ANSWERED else trade.cancel_asked_at
+        return _with_trade(book, replace(trade, cancel_requested=False, cancel_asked_at=asked_at))
     if step.role is GroupRole.STOP_LOSS:
-        return _with_trade(
-            book, replace(_stop_as_before(trade), stop_is_stiff=trade.stop_is_stiff or http_status == NO_SUCH_CHANGE)
-        )
+        is_stiff = trade.stop_is_stiff or http_status == NO_SUCH_CHANGE or NOT_YET in message
+        return _with_trade(book, replace(_stop_as_before(trade), stop_is_stiff=is_stiff))
     return _with_trade(book, _unmoved(trade))
 
 
 # Alpaca answers so when an order cannot be changed as it stands.
 NO_SUCH_CHANGE = 422
+# Or with this, of a stop that sleeps where it does not move those; then it may take effect all the same.
+NOT_YET = "isn't sent to exchange yet"
+# What the desk itself says of a change that nobody had answered when its process ended.
+NOBODY_ANSWERED = "a restart: nobody had answered"
 
 
 def _not_renewed(trade: Trade) -> Trade:
@@ -142,16 +148,6 @@ def _unmoved(trade: Trade) -> Trade:
     before = trade.target_before if trade.target_before is not None else first
     wish = None if before == first else trade.exit_requested
     return replace(trade, target_price=before, target_before=None, exit_requested=wish)
-
-
-def without_unanswered(book: Book, steps: Sequence[Step]) -> Book:
-    """The book after a restart: price changes and cancels that nobody answered may never have been sent, so ask again."""
-    for step in steps:
-        book = with_refusal(book, step)
-        trade = book.owner(step.of_key) if isinstance(step, Cancel) else None
-        if trade is not None:  # a broker that was never asked is not slow
-            book = _with_trade(book, replace(trade, cancel_asked_at=None))
-    return book
 
 
 def with_event(book: Book, event: OrderEvent) -> Book:

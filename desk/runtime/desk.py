@@ -69,6 +69,7 @@ class Desk:
         self._is_linked = True
         self._owes_cover = False
         self._in_doubt: set[str] = set()
+        self._reasons: set[str] = set()  # of the mode that the desk is in, as far as it gave them itself
 
     # ---- wiring ------------------------------------------------------------------------------------------------------
 
@@ -114,7 +115,12 @@ class Desk:
 
     def recover(self) -> Book:
         """Rebuild the book from the journal. Starting afresh is the same with an empty journal."""
-        return self._runner.call(lambda: self._ledger.recover(self._journal.rows()))
+        return self._runner.call(self._recover)
+
+    def _recover(self) -> Book:
+        self._write(self._ledger.recover(self._journal.rows()), self._clock.now())
+        self._news = []
+        return self._ledger.book
 
     # ---- one iteration -------------------------------------------------------------------------------------------------
 
@@ -294,8 +300,9 @@ class Desk:
         self._set_mode(Mode.HALTED, reason)
 
     def _set_mode(self, mode: Mode, reason: str) -> None:
-        if mode is self._ledger.mode:
+        if mode is self._ledger.mode and reason in self._reasons:
             return
+        self._reasons = {*(self._reasons if mode is self._ledger.mode else ()), reason}
         # First the mode, then the row: a journal that cannot be written must not keep a desk from halting. It owes the row then.
         self._ledger.mode = mode
         self._owed.append(ModeChanged(mode, reason))

@@ -101,7 +101,8 @@ class ExchangeRun:
             if pulse is not None:
                 pulse.follow(Vitals(lambda: stream_of(broker)))
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
-            stage.watch_with(account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS))
+            if not self.request.dry_run:  # nothing is sent, so there is nothing to look after
+                stage.watch_with(account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS))
             error = self._play(cast, broker, stage, sessions, journal.nonce)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from desk.core.book import with_event, with_refusal, with_step, with_unexpected, without_unanswered
+from desk.core.book import NOBODY_ANSWERED, with_event, with_refusal, with_step, with_unexpected
 from desk.core.keys import order_key
 from desk.core.protect import Stamp
 from desk.core.reconcile import Differences, with_adopted
@@ -83,16 +83,15 @@ class Ledger:
         elif isinstance(value, SharesSplit):
             self.split(value)
 
-    def recover(self, rows: Iterable[Row]) -> Book:
-        """Take in all rows of a journal."""
+    def recover(self, rows: Iterable[Row]) -> list[BrokerRefusal]:
+        """Take in all rows of a journal. Returns what is to be written behind them: a process ended there, so changes that nobody
+        answered may never have been sent, and may be asked for again."""
         for row in rows:
             self.replay(row)
-        self.close_gaps()
-        return self.book
-
-    def close_gaps(self) -> None:
-        """After the last row of a process that ended: what nobody answered may never have been sent, and may be asked again."""
-        self.book = without_unanswered(self.book, self.sent.unanswered())
+        said = [BrokerRefusal(step.key, None, None, NOBODY_ANSWERED, explained=True) for step in self.sent.unanswered()]
+        for each in said:
+            self.refuse(each)
+        return said
 
     # ---- one thing at a time ---------------------------------------------------------------------------------------------
 

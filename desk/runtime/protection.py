@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from desk.core.covering import cover, given_up, insisted
+from desk.core.covering import MAX_COVERS, cover, given_up, insisted
 from desk.core.protect import Stamp
 from desk.core.upkeep import (
     CROSSED_AT_MOST,
@@ -43,7 +43,7 @@ class Protection:
 
     def _tell_given_up(self) -> None:
         for trade in given_up(self._ledger.book):
-            tries = len(trade.covers) - trade.renewals
+            tries = MAX_COVERS  # or more: each is not worth a row
             self._halt(
                 f"{trade.shares} {trade.symbol} have no exit: the broker ended {tries} in a row. It is tried again every minute "
                 "and at each iteration; look at the account at the broker"

@@ -9,6 +9,7 @@ from datetime import date, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from desk.core.book import NOBODY_ANSWERED
 from desk.core.costs import shortfall
 from desk.data.source import Source
 from desk.domain.decisions import Denied, IntentKind, Reason
@@ -84,7 +85,8 @@ def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: Ru
 def counts(rows: Iterable[Row]) -> Counts:
     values = [row.value for row in rows]
     # What never reached the broker was not refused by it; it goes out again under the same key.
-    refused = [value for value in values if isinstance(value, BrokerRefusal) and not value.unsent]
+    said = (value for value in values if isinstance(value, BrokerRefusal))
+    refused = [value for value in said if not value.unsent and value.message != NOBODY_ANSWERED]
     return Counts(
         orders_submitted=sum(isinstance(value, Submit) for value in values),
         orders_rejected=len(refused),

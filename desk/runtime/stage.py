@@ -21,6 +21,7 @@ STOP_TIMEOUT_SECONDS = 2.0
 LOOK_SECONDS = 0.5
 # Where updates are known to get lost, asking costs less than waiting.
 FAULTY_LOOK_SECONDS = 0.25
+NEXT_INSTANT = timedelta(seconds=1)
 # Wall-clock length of one slice when a replay runs at a stated speed.
 SLICE_SECONDS = 0.05
 
@@ -88,8 +89,8 @@ class Stage:
         """The next moment at which the guardian looks, if that is before `moment`."""
         now = self._clock.now()
         due = None if self._guardian is None else self._guardian.next_look(now)
-        # A look that is overdue is taken at the next instant: time has to move on.
-        return moment if due is None or due <= now else min(moment, due)
+        # What a look could not do at this instant, since it had been asked for in the same second, say, it does at the next.
+        return moment if due is None else min(moment, max(due, now + NEXT_INSTANT))
 
     def _slice_end(self, moment: datetime) -> datetime:
         if self._speed is None:

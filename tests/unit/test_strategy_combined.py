@@ -19,7 +19,7 @@ from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Si
 from desk.domain.trades import Trade
 from desk.indicators.rsi import wilder_rsi
 from desk.settings.behaviour import Behaviour
-from strategies.combined import Combined, CombinedParameters, RsiBySymbol, oversold, target_for
+from strategies.combined import Combined, CombinedParameters, RsiBySymbol, is_wanted, oversold, target_for
 
 # Thanksgiving, a half day, Christmas and New Year are among these.
 SESSIONS = session_dates(date(2023, 11, 13), date(2024, 1, 31))
@@ -65,6 +65,15 @@ def test_oversold_is_everything_at_or_below_the_threshold_in_order(levels: dict[
     found = oversold(levels, threshold)
     assert dict(found) == {symbol: level for symbol, level in levels.items() if level <= threshold}
     assert [level for _, level in found] == sorted(level for _, level in found)
+
+
+def test_a_name_is_bought_when_nothing_of_it_is_held_or_only_an_entry_that_was_cut_short() -> None:
+    working = replace(trade(midday(2), entered=3), entry_status=OrderStatus.PARTIALLY_FILLED)
+    assert is_wanted([])
+    assert is_wanted([trade(midday(2), entered=4)])
+    assert not is_wanted([trade(midday(2), entered=5)])
+    assert not is_wanted([trade(midday(2), entered=4), trade(midday(3))])
+    assert not is_wanted([working])
 
 
 def test_an_entry_asks_for_the_largest_position_with_the_models_word() -> None:
