@@ -23,7 +23,7 @@ from desk.runtime.desk import Desk
 log = logging.getLogger(__name__)
 Hours = Callable[[datetime], tuple[datetime, datetime] | None]
 # Between two looks at prices in a replay: virtual minutes, each costs a request.
-REPLAY_EVERY = timedelta(minutes=5)
+REPLAY_EVERY = timedelta(minutes=15)
 LONGEST_NAP_SECONDS = 1.0
 
 
