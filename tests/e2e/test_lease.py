@@ -138,7 +138,8 @@ def test_ctrl_c_ends_the_wait(exchange: ExchangeProcess, folder: RunFolder) -> N
         until(iterates(folder), first)
         with process(exchange, folder) as second:
             assert second.stdout is not None
-            second.stdout.readline()
+            while "waits" not in second.stdout.readline():
+                assert second.poll() is None
             second.send_signal(signal.SIGINT)
             said, _ = second.communicate(timeout=PATIENCE_SECONDS)
         assert "nothing was traded" in said
