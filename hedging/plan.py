@@ -128,6 +128,10 @@ def _without_hedge(scene: _Scene, idea: _Idea) -> Decision:
     return (target,), (idea.index_reason, idea.choice.reason, target.reason)
 
 
+def _switched_off(scene: _Scene, _: _Idea) -> str | None:
+    return None if scene.rules.is_on else "hedging is switched off"
+
+
 def _not_bearish(scene: _Scene, _: _Idea) -> str | None:
     if scene.mood.mood is Mood.BEARISH:
         return None
@@ -184,7 +188,7 @@ def _too_small(scene: _Scene, idea: _Idea) -> str | None:
 Rule = Callable[[_Scene, _Idea], str | None]
 
 # What forbids to buy at all, and what forbids to open.
-BUYING: tuple[Rule, ...] = (_not_bearish, _nothing_to_hedge, _equity_unknown, _unconfirmed, _at_rest)
+BUYING: tuple[Rule, ...] = (_switched_off, _not_bearish, _nothing_to_hedge, _equity_unknown, _unconfirmed, _at_rest)
 OPENING: tuple[Rule, ...] = (*BUYING, _left_today, _no_fund, _too_small)
 
 
@@ -220,7 +224,7 @@ def _reason_ended(scene: _Scene, _: _Idea) -> str | None:
     return f"the reason has ended: {share} of the leading names are overbought, below {percent(scene.rules.unwind_share)}"
 
 
-ENDING: tuple[Rule, ...] = (_nothing_left, _held_long_enough, _reason_ended)
+ENDING: tuple[Rule, ...] = (_switched_off, _nothing_left, _held_long_enough, _reason_ended)
 
 
 def _is_in_minimum_hold(scene: _Scene) -> bool:

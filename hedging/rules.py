@@ -64,6 +64,7 @@ class HedgeRules:
     stop_loss_fraction: float = 0.05  # of a -1x fund; times the leverage for others, at most MOST_EXIT_FRACTION
     take_profit_fraction: float = 0.15  # likewise
     hedge_ratio: float = 0.5
+    is_on: bool = True  # off: what is held is sold, and nothing is bought
 
     unanimous_boost: float = 0.25  # every counted name is overbought
     falling_boost: float = 0.25  # the index falls

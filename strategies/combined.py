@@ -86,7 +86,10 @@ class Combined(DeskStrategy):
 
     def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
         rules = self.surroundings.hedge
-        return None if rules is None else hedge(market, book, equity_usd, rules)
+        if rules is None:
+            return None
+        plan = hedge(market, book, equity_usd, rules)
+        return plan if rules.is_on or plan.held else None
 
 
 def is_wanted(trades: Sequence[Trade]) -> bool:

@@ -19,7 +19,7 @@ def choose_broker(options: TradeOptions, settings: Settings) -> str:
         raise ConfigurationError(
             "--broker alpaca needs keys: set ALPACA_API_KEY and ALPACA_API_SECRET in the environment or in .env (.env.example)"
         )
-    check_live(options, is_paper=credentials.is_paper)
+    check_live(options.live, options.account, is_paper=credentials.is_paper)
     check_alpaca(options)
     return "alpaca"
 
@@ -40,9 +40,9 @@ def config_of(resume: Path | None) -> Path | None:
     return None if config is None else Path(config)
 
 
-def check_live(options: TradeOptions, *, is_paper: bool) -> None:
+def check_live(live: bool, account: str | None, *, is_paper: bool) -> None:
     """Real money needs three keys at once, so that no single slip can trade it. Raises UsageError when one is missing."""
-    keys = {"ALPACA_IS_PAPER=false": not is_paper, "--live": options.live, "--account ID": options.account is not None}
+    keys = {"ALPACA_IS_PAPER=false": not is_paper, "--live": live, "--account ID": account is not None}
     if not any(keys.values()) or all(keys.values()):
         return
     missing = ", ".join(name for name, there in keys.items() if not there)

@@ -11,7 +11,7 @@ from desk.domain.market import Market
 from desk.domain.trades import Book
 from desk.runtime.decided import Plan
 from desk.runtime.look import Look
-from hedging.choice import choose_index
+from hedging.choice import choose_index, costs_too_much
 from hedging.outlook import Outlook, outlook
 from hedging.plan import HedgePlan, hedge
 from hedging.prices import dear_price
@@ -37,7 +37,10 @@ class Act:
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything that one look says of the hedge. `off` is why the desk does not hedge at all, None when it does."""
+    """Everything that one look says of the hedge. `off` is why the desk does not hedge at all, None when it does.
+
+    `is_switched_off` when that is the person's setting, by which a fund that is held is sold.
+    """
 
     rules: HedgeRules
     market: Market
@@ -46,6 +49,7 @@ class Seen:
     outlooks: dict[IndexName, Outlook]
     acts: tuple[Act, ...]
     off: str | None
+    is_switched_off: bool
     trade_date: date
 
     @property
@@ -64,13 +68,20 @@ class Seen:
     def index_reason(self) -> str:
         """Why the hedge would be against this index and not the other, were it chosen now."""
         priced = [fund for fund in self.rules.inverse_etfs if dear_price(self.market, fund.symbol) is not None]
-        return choose_index(self.plan.exposure, priced, self.fund if self.plan.held else None, self.rules)[1]
+        held = self.fund if self.plan.held else None
+        too_dear = costs_too_much(self.outlooks["NASDAQ"], priced, held, self.rules)
+        return choose_index(self.plan.exposure, priced, held, self.rules, too_dear)[1]
 
     @property
     def held_since(self) -> date | None:
         fund = self.fund
         trades = () if fund is None else self.book.trades_of(fund.symbol)
         return min((trade.entered_at.astimezone(NEW_YORK).date() for trade in trades if trade.entered_at), default=None)
+
+    @property
+    def episode_since(self) -> date | None:
+        """The first fill of the episode that the fund belongs to, from which its longest hold is counted."""
+        return self.plan.held[0].episode_since if self.plan.held else None
 
 
 def see(look: Look) -> Seen:
@@ -84,7 +95,8 @@ def see(look: Look) -> Seen:
     }
     verdicts = look.desk.plan(market, look.account, plan.targets)
     acts = tuple(_act(target, plan, verdicts, rules) for target in plan.targets)
-    return Seen(rules, market, book, plan, outlooks, acts, look.why_no_hedge, look.trade_date)
+    is_off = not look.settings.behaviour.hedging
+    return Seen(rules, market, book, plan, outlooks, acts, look.why_no_hedge, is_off, look.trade_date)
 
 
 def _act(target: Target, plan: HedgePlan, verdicts: Plan, rules: HedgeRules) -> Act:

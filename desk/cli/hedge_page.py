@@ -28,7 +28,8 @@ ONE_PERCENT = 0.01
 
 def printed(seen: Seen) -> Iterator[RenderableType]:
     if seen.off is not None:
-        kept = " The fund that is held stays until its stop or its target is reached." if seen.plan.held else ""
+        stays = "is sold at its next iteration" if seen.is_switched_off else "stays until its stop or its target is reached"
+        kept = f" The fund that is held {stays}." if seen.plan.held else ""
         yield Text(f"The desk of this run does not hedge: {seen.off}.{kept} What follows is for one that does.", style="yellow")
     yield from section("Now")
     yield from sentences(now_words(seen))
@@ -185,7 +186,7 @@ def end_words(seen: Seen) -> list[str]:
     earliest, latest = (f"{rules.min_hold_sessions} sessions", f"{rules.max_hold_sessions} sessions")
     if first is not None:
         earliest = f"{earliest} (from {session_after(first, rules.min_hold_sessions)} on)"
-        latest = f"{latest} ({session_after(first, rules.max_hold_sessions)})"
+        latest = f"{latest} ({session_after(seen.episode_since or first, rules.max_hold_sessions)})"
     return [
         f"When the reason ends: less than {percent(rules.unwind_share, digits=0)} of the leading names are overbought, after at "
         f"least {earliest}.",

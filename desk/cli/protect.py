@@ -12,6 +12,7 @@ from rich.text import Text
 
 from desk.cli import look_options
 from desk.cli.bare import Bare, Survey, survey
+from desk.cli.broker_choice import check_live
 from desk.cli.journal import RunOption
 from desk.cli.look_options import (
     JsonOption,
@@ -32,11 +33,14 @@ from desk.cli.tables import print_json
 from desk.core.positions import Position
 from desk.domain.errors import Refused, UsageError
 from desk.report.wording import price
-from desk.runtime.look import Look
+from desk.runtime.alpaca_run import check_account
+from desk.runtime.look import Look, check_keys
 from desk.runtime.protect_run import PROTECTS_ITSELF, Protected, ProtectRun
 from desk.runtime.run_folder import RunFolder
 from desk.settings.load import Settings
 
+LiveOption = Annotated[bool, typer.Option("--live", help="Real money: goes with --yes, ALPACA_IS_PAPER=false and --account.")]
+AccountOption = Annotated[str | None, typer.Option("--account", metavar="ID", help="Number of the live account, as a check.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it, for a stopped run at Alpaca. Without it nothing is sent.")]
 
 
@@ -44,6 +48,8 @@ def protect(
     symbol: Annotated[str | None, typer.Argument(help="This symbol alone.")] = None,
     run: RunOption = None,
     yes: YesOption = False,
+    live: LiveOption = False,
+    account: AccountOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List shares without exits and the plan for each. Exit code 0: none is naked; 7: some are; 5: --yes while a desk lives."""
@@ -51,10 +57,13 @@ def protect(
     if yes:
         _refuse_on_exchange(folder)
     settings = settings_of(folder)
+    if yes:
+        check_live(live, account, is_paper=settings.credentials is None or settings.credentials.is_paper)
     told = _told(folder, settings, symbol, yes)
     if yes and told.survey.is_doable:
         said: list[str] = []
         endpoint, clock = look_options.alpaca(settings)
+        check_account(account, check_keys(folder, folder.identity(), endpoint))
         done = ProtectRun(folder, settings, endpoint, symbol, said.append, clock).run()
         told = _told(folder, settings, symbol, yes, Done(told.survey, tuple(said), done))
     if as_json:
@@ -142,7 +151,8 @@ def _next_steps(look: Look, found: Survey, symbol: str | None) -> Iterator[str]:
         yield f"Time stands still there. A resumed run covers its own shares before anything else: {resume_command(look.folder)}"
     else:
         named = f" {symbol}" if symbol else ""
-        yield f"To do it now: .venv/bin/desk protect{named} --run {look.folder.path} --yes"
+        real = "" if look.endpoint.is_paper else f" --live --account {look.identity.account or 'ID'}"
+        yield f"To do it now: .venv/bin/desk protect{named} --run {look.folder.path} --yes{real}"
     if any(each.whose == "found" and each.is_doable for each in found.bare):
         yield (
             "The desk takes found shares over when it runs (found_positions: protect)."

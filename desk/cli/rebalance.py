@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -115,7 +115,9 @@ def see(look: Look) -> Seen:
     look.desk.cover_bare_shares()  # as a start does before anything else
     market = look.market((*symbols(rules), *book.shares(), *(trade.symbol for trade in book.open.values())))
     off = look.why_no_hedge
-    targets = () if off is not None else hedge(market, book, look.account.equity_usd, rules).targets
+    switched = replace(rules, is_on=look.settings.behaviour.hedging)
+    # Switched off, the hedge that is held is sold; a strategy without one leaves such a fund alone.
+    targets = () if off is not None and switched.is_on else hedge(market, book, look.account.equity_usd, switched).targets
     plan = look.desk.plan(market, look.account, targets)
     decided = look.desk.decide(market, look.account, targets)
     weighing = _Weighing(book, market, look.account, rules_of(look.settings.behaviour), targets, plan, decided, look)

@@ -76,10 +76,8 @@ def limits_of(behaviour: Behaviour, gate_enforced: bool) -> Limits:
     return Limits(behaviour.max_position_fraction, least, inverse_symbols(behaviour), behaviour.max_inverse_fraction)
 
 
-def hedge_rules(behaviour: Behaviour, names: Sequence[str]) -> HedgeRules | None:
-    """Rules of the hedge, whose mood is that of `names`; None when the person wants no hedging."""
-    if not behaviour.hedging:
-        return None
+def hedge_rules(behaviour: Behaviour, names: Sequence[str]) -> HedgeRules:
+    """Rules of the hedge, whose mood is that of `names`."""
     funds = behaviour.inverse_etfs
     return HedgeRules(
         inverse_funds(funds.general, funds.sp500, funds.tech),
@@ -91,6 +89,8 @@ def hedge_rules(behaviour: Behaviour, names: Sequence[str]) -> HedgeRules | None
         behaviour.stop_loss_fraction,
         behaviour.take_profit_fraction,
         behaviour.hedge_ratio,
+        behaviour.hedging,
+        cap_band_fraction=behaviour.trim_band_fraction,
     )
 
 
@@ -276,7 +276,7 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
 
 def _corridor(cast: Cast, broker: DeskAlpaca, strategy: Strategy) -> Corridor:
     feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
-    watched = () if cast.hedge is None else symbols(cast.hedge)
+    watched = symbols(cast.hedge) if cast.hedge is not None and cast.hedge.is_on else ()
     return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch, watched)
 
 

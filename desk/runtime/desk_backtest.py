@@ -66,7 +66,7 @@ def backtest_desk(
     """
     universe = tuple(symbols)
     hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
-    watched = () if hedge is None else tuple(symbol for symbol in hedge_symbols(hedge) if symbol in source.daily)
+    watched = tuple(symbol for symbol in hedge_symbols(hedge) if symbol in source.daily) if hedge.is_on else ()
     seen = tuple(dict.fromkeys((*universe, *watched)))
     histories = {symbol: source.bars(symbol) for symbol in seen}
     journal = MemoryJournal(NONCE)

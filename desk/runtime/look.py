@@ -151,11 +151,9 @@ class Look:
         """Rules of the hedge, also when the settings switch it off."""
         behaviour = self.settings.behaviour
         names = behaviour.sentiment_symbols
-        found = hedge_rules(
+        return hedge_rules(
             behaviour.model_copy(update={"hedging": True}), names.alpaca if self.identity.broker == "alpaca" else names.exchange
         )
-        assert found is not None
-        return found
 
     @property
     def why_no_hedge(self) -> str | None:

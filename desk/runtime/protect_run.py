@@ -20,7 +20,7 @@ from desk.domain.breaks import Break
 from desk.domain.errors import BrokerUnreachable, Refused
 from desk.domain.journal import RunStopped, SharesAdopted
 from desk.domain.trades import Trade
-from desk.runtime.account import Patience, Reconciler
+from desk.runtime.account import Patience, Reconciler, Splits
 from desk.runtime.adoption import adopt
 from desk.runtime.alpaca_run import STREAM_TIMEOUT_SECONDS
 from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, host, open_desk
@@ -104,6 +104,7 @@ class ProtectRun:
 
     def _protect(self, desk: Desk, broker: DeskAlpaca, strategy: Any, nonce: str) -> Protected:
         before = unheard_since(desk.past) or self.clock.now()
+        Splits(desk, broker.api, before, self.show).look()  # exits are for as many shares as there are now
         adopt(desk, broker, strategy)
         desk.guard({})  # half-filled entries end here: what they bought needs its exits
         patience = Patience(self.rhythm.looks_seconds, _went_on)

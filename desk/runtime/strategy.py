@@ -28,7 +28,8 @@ class Surroundings:
     """What a strategy is given beside its parameters.
 
     `model_folder` is where trained models are kept (None: in memory only); `history` is the whole history of a backtest, to
-    compute with once and to look up by date, and None live. `hedge` are the rules of the hedge, None for no hedging.
+    compute with once and to look up by date, and None live. `hedge` are the rules of the hedge, None where
+    there is none to be had.
     """
 
     model_folder: Path | None = None

@@ -184,6 +184,8 @@ def test_what_the_desk_cannot_protect_is_named_and_is_not_called_naked_when_nobo
     plans = {(each["symbol"], each["shares"]): each["plan"] for each in said["bare"]}
     assert "a stop of somebody else's" in plans["SH", 4] and "less than a share" in plans["MSFT", 0.5]
     assert scene.told("protect", "MSFT", "--yes")["exit_code"] == 0
+    with pytest.raises(UsageError, match="there is --live, but not ALPACA_IS_PAPER=false, --account ID"):
+        raise scene.desk("protect", "--yes", "--live").exception or AssertionError
     with pytest.raises(UsageError, match="the account holds no TSLA; it holds AAPL, GOOG, IBM, MSFT, SH"):
         raise scene.desk("protect", "TSLA").exception or AssertionError
 
@@ -297,7 +299,8 @@ def test_a_hedge_is_told_before_while_and_after_it_is_held(scene: Scene) -> None
     assert [act["kind"] for act in left["acts"]] == ["leave"] and "the reason has ended" in left["acts"][0]["reason"]
     words = scene.desk("hedge").stdout
     assert "does not hedge: hedging is off" in words and "Would sell all" in words
-    assert not scene.told("rebalance")["positions"][-1]["intents"], "a hedge that is switched off is left to its exits"
+    (sale,) = scene.told("rebalance")["positions"][-1]["intents"]
+    assert sale["kind"] == "close" and sale["why"].endswith("hedging is switched off: leaving SH")
 
 
 def test_what_filled_while_nobody_listened_is_told_and_counts_and_stays_out_of_the_journal(scene: Scene) -> None:

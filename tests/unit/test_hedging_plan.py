@@ -128,6 +128,14 @@ def test_a_book_without_stocks_is_not_hedged() -> None:
     assert (plan.targets, plan.reasons[-1]) == ((), "no hedge: the book has nothing to hedge")
 
 
+def test_hedging_that_is_switched_off_opens_nothing_and_sells_what_is_held() -> None:
+    off = replace(RULES, is_on=False)
+    assert hedge(world(), book(STOCKS), 200_000.0, off).reasons[-1] == "no hedge: hedging is switched off"
+    plan = hedge(world(), held("SH", 600, place=-1), 200_000.0, off)  # within the minimum hold, and the mood asks for it
+    assert counts(plan) == {"SH": 0}
+    assert plan.targets[0].reason.endswith("hedging is switched off: leaving SH")
+
+
 def test_a_sleeve_that_was_left_today_stays_empty() -> None:
     plan = hedge(world(), book(STOCKS, left="SQQQ"), 200_000.0, RULES)
     assert plan.reasons[-1] == "no hedge: SQQQ was left today, and nothing is opened before the next session"

@@ -206,13 +206,12 @@ def test_live_trading_with_a_key_missing_starts_nothing(argv: list[str], keys: s
 
 @pytest.mark.parametrize(("is_paper", "live", "account"), list(product([True, False], [True, False], [None, "123"])))
 def test_real_money_needs_all_three_keys_and_paper_none(is_paper: bool, live: bool, account: str | None) -> None:
-    options = TradeOptions(**{**asdict(parse(COMBINED)), "live": live, "account": account})
     keys = (not is_paper, live, account is not None)
     if sum(keys) in (0, 3):
-        check_live(options, is_paper=is_paper)
+        check_live(live, account, is_paper=is_paper)
         return
     with pytest.raises(UsageError) as error:
-        check_live(options, is_paper=is_paper)
+        check_live(live, account, is_paper=is_paper)
     for name, there in zip(("ALPACA_IS_PAPER=false", "--live", "--account ID"), keys, strict=True):
         given, missing = str(error.value).split("there is ")[1].split(", but not ")
         assert (name in given, name in missing) == (there, not there)
