@@ -143,7 +143,8 @@ def load_rows(loads: Sequence[Load]) -> list[Row]:
     return [
         Row(
             f"requests an iteration, {load.symbols} symbols",
-            f"{load.mean_requests:.1f} ({load.look_requests} at the iteration itself, {load.orders} orders in all)",
+            f"{load.mean_requests:.1f} ({load.look_requests} at the iteration itself; the guardian's looks at prices apart, "
+            f"{load.mean_price_looks:.1f}; {load.orders} orders in all)",
             f"{base.symbols} symbols {base.mean_requests:.1f}",
             load.mean_requests / base.mean_requests,
             f"at most {REQUESTS_AIM:g}",

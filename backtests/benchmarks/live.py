@@ -37,6 +37,8 @@ LOAD_SESSIONS = 3
 # Messages that change orders; their number follows the trading, not the looking.
 ORDER_METHODS = frozenset({"POST", "PATCH", "DELETE"})
 HISTORY = "/v2/stocks/bars"
+# The guardian looks at the prices of what is held by time, not by iteration: more often in a live hour than in a replayed one.
+PRICE_LOOK = "/v2/stocks/trades/latest"
 SETTINGS = Settings(Behaviour(confidence_gate="report"), None, {}, None)
 
 
@@ -53,15 +55,17 @@ class Request:
 class Load:
     """What the broker is asked, from one iteration to the next.
 
-    `mean_requests` counts all but orders and history, hooks between iterations included; `look_requests` is the median at the
-    iteration's own moment. `orders` were sent, changed or cancelled in the whole run. Refreshes are requests for history when a
-    session begins: the run's first one, which fetches all of it in pages, and the mean of the later ones.
+    `mean_requests` counts all but orders, history and the guardian's `mean_price_looks`, hooks between iterations included;
+    `look_requests` is the median at the iteration's own moment. `orders` were sent, changed or cancelled in the whole run.
+    Refreshes are requests for history when a session begins: the run's first one, which fetches all of it in pages, and the
+    mean of the later ones.
     """
 
     symbols: int
     iterations: int
     mean_requests: float
     look_requests: int
+    mean_price_looks: float
     orders: int
     first_refresh: int
     later_refresh: float
@@ -154,7 +158,9 @@ def _load(symbols: int, moments: Sequence[datetime], requests: Iterable[Request]
     mine = [(turn, request) for turn, request in turns if turn >= 0]
     orders = [turn for turn, request in mine if request.method in ORDER_METHODS]
     history = Counter(turn for turn, request in mine if request.path == HISTORY)
-    others = [(turn, request) for turn, request in mine if request.method not in ORDER_METHODS and request.path != HISTORY]
+    price_looks = sum(request.path == PRICE_LOOK for _, request in mine)
+    apart = (HISTORY, PRICE_LOOK)
+    others = [(turn, request) for turn, request in mine if request.method not in ORDER_METHODS and request.path not in apart]
     looks = Counter(turn for turn, request in others if request.at == moments[turn])
     first, *later = [count for _, count in sorted(history.items())]
     return Load(
@@ -162,6 +168,7 @@ def _load(symbols: int, moments: Sequence[datetime], requests: Iterable[Request]
         len(moments),
         len(others) / len(moments),
         median_low(looks.values()),
+        price_looks / len(moments),
         len(orders),
         first,
         mean(later) if later else 0.0,
