@@ -94,7 +94,8 @@ class Combined(DeskStrategy):
 
 def is_wanted(trades: Sequence[Trade]) -> bool:
     """Whether a name may be bought: nothing of it is held, or no more than an entry that was cut short, whose rest is added."""
-    return all(not trade.is_entry_working and trade.entered * 2 < trade.spec.quantity for trade in trades)
+    # A trade that gave away lots holds less than it bought because it was trimmed.
+    return all(not (trade.is_entry_working or trade.lots) and trade.entered * 2 < trade.spec.quantity for trade in trades)
 
 
 def oversold(levels: Mapping[str, float], threshold: float) -> list[tuple[str, float]]:

@@ -94,7 +94,7 @@ def _brokers_word(look: Look) -> tuple[Mapping[str, float], BrokersWord]:
 def _rehearsed(look: Look, symbol: str | None) -> dict[str, SharesAdopted]:
     """What the desk would take over, by symbol, after it has covered its own."""
     look.desk.cover_bare_shares()
-    look.desk.guard({})
+    look.desk.guard({}, is_last=True)
     rule = exit_rule_of(look.settings.behaviour)
     found = FoundPositions(look.desk, OneSymbol(look.api, symbol), look.nonce, look.clock, rule, lambda text: None)
     return {each.spec.symbol: each for each in found.protect()}

@@ -122,13 +122,13 @@ def see(look: Look) -> Seen:
     decided = look.desk.decide(market, look.account, targets)
     weighing = _Weighing(book, market, look.account, rules_of(look.settings.behaviour), targets, plan, decided, look)
     places = tuple(weighing.place(symbol) for symbol in _symbols(book, plan, decided))
-    intents = [intent for place in places for intent in place.intents]
+    bought = [intent for place in places for intent in place.intents if intent.kind not in SHRINKING]
     return Seen(
         places,
         look.account.equity_usd,
         look.account.cash_usd,
-        sum(intent.quantity * intent.price for intent in intents if intent.kind in SHRINKING),
-        sum(intent.quantity * intent.price for intent in intents if intent.kind not in SHRINKING),
+        sum(way.sold * (place.price or 0.0) for place in places if place.intents for way in place.ways),
+        sum(intent.quantity * intent.price for intent in bought),
         not_the_desks(look),
         off,
     )

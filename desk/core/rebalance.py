@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from desk.core.exits import resolve
 from desk.core.holdings import Holding, holdings
+from desk.core.purse import Purse, affordable, covers
 from desk.core.review import HALF_CENT_USD
 from desk.core.targets import is_flat
 from desk.domain.decisions import Denied, FixedExit, Intent, IntentKind, Reason, Shares, Target
@@ -134,33 +135,16 @@ def _usable(price: float | None) -> float | None:
     return price if price is not None and math.isfinite(price) and price > 0 else None
 
 
-@dataclass(slots=True)
-class _Purse:
-    """Dollars that are left to additions; openings and reductions take their part first."""
-
-    cash_usd: float
-    turnover_usd: float
-    inverse_usd: float
-
-    def take(self, usd: float, is_inverse: bool) -> None:
-        self.cash_usd -= usd
-        self.inverse_usd -= usd if is_inverse else 0.0
-
-
-def _purse(view: _View, cash_usd: float) -> _Purse:
+def _purse(view: _View, cash_usd: float) -> Purse:
     rules = view.rules
     inverse = [holding for symbol, holding in view.held.items() if symbol in rules.inverse_symbols]
     inverse_usd = sum(holding.shares * (view.bid(holding.symbol) or 0.0) + holding.working_usd for holding in inverse)
     working_usd = sum(holding.working_usd for holding in view.held.values())
-    return _Purse(
+    return Purse(
         cash_usd - view.usd(rules.cash_buffer_fraction) - working_usd,
         view.usd(rules.max_turnover_fraction),
         view.usd(rules.max_inverse_fraction) - inverse_usd,
     )
-
-
-def _affordable(shares: int, price: float, usd: float) -> int:
-    return shares if shares * price <= usd + HALF_CENT_USD else max(0, whole_shares(usd / price))
 
 
 # ---- leaving -------------------------------------------------------------------------------------------------------------
@@ -271,7 +255,7 @@ def _by_drift(changes: Iterable[_Change]) -> list[_Change]:
 # ---- less ----------------------------------------------------------------------------------------------------------------
 
 
-def _reductions(view: _View, changes: Sequence[_Change], purse: _Purse) -> Iterator[Intent | Denied]:
+def _reductions(view: _View, changes: Sequence[_Change], purse: Purse) -> Iterator[Intent | Denied]:
     cuts: dict[str, int] = {}
     for change in _by_drift(change for change in changes if change.shares < 0 or change.forced):
         cut = _cut(change, purse, view.rules)
@@ -284,10 +268,10 @@ def _reductions(view: _View, changes: Sequence[_Change], purse: _Purse) -> Itera
     yield from sorted(intents, key=lambda intent: -intent.quantity * intent.price)
 
 
-def _cut(change: _Change, purse: _Purse, rules: RebalanceRules) -> int | Denied:
+def _cut(change: _Change, purse: Purse, rules: RebalanceRules) -> int | Denied:
     """Shares to sell: those above the cap, and of those above the target what the turnover leaves."""
     wanted = max(0, -change.shares - change.forced)
-    cut = _affordable(wanted, change.price, purse.turnover_usd)
+    cut = affordable(wanted, change.price, purse.turnover_usd)
     if not change.forced and (not cut or cut * change.price < rules.min_notional_usd):
         is_small = wanted * change.price < rules.min_notional_usd
         return _too_little(change, Reason.MIN_NOTIONAL if is_small else Reason.TURNOVER)
@@ -349,26 +333,29 @@ def _too_little(change: _Change, reason: Reason) -> Denied:
     return Denied(change.holding.symbol, reason, text, {"notional_usd": shares * change.price})
 
 
-def _openings(view: _View, purse: _Purse) -> Iterator[Intent | Denied]:
+def _openings(view: _View, purse: Purse) -> Iterator[Intent | Denied]:
     opening = (target for target in view.targets.values() if not is_flat(target) and target.symbol not in view.held)
     return (_opening(view, target, purse) for target in opening)
 
 
-def _opening(view: _View, target: Target, purse: _Purse) -> Intent | Denied:
+def _opening(view: _View, target: Target, purse: Purse) -> Intent | Denied:
     limit, amount = view.entry_limit(target.symbol), target.amount
     if limit is None:
         return view.unpriced(target.symbol)
     shares = amount.count if isinstance(amount, Shares) else max(0, whole_shares(view.usd(amount.fraction) / limit))
     bought = _buying(view, IntentKind.OPEN, target, shares, limit)
-    fits = shares * limit <= purse.cash_usd + HALF_CENT_USD
+    cost_usd, is_inverse = shares * limit, target.symbol in view.rules.inverse_symbols
     if isinstance(bought, Denied):
         return bought
-    if fits:
-        purse.take(shares * limit, target.symbol in view.rules.inverse_symbols)
+    if is_inverse and not covers(purse.inverse_usd, cost_usd):
+        text = f"{shares} shares, {cost_usd:,.0f} dollars, {_TOO_LITTLE[Reason.MAX_INVERSE]}"
+        return Denied(target.symbol, Reason.MAX_INVERSE, text, {"notional_usd": cost_usd})
+    if covers(purse.cash_usd, cost_usd):
+        purse.take(cost_usd, is_inverse)
     elif view.rules.cash_buffer_fraction > 0:
         free_usd = max(purse.cash_usd, 0.0)
-        text = f"{shares} shares cost {shares * limit:,.0f} dollars, {free_usd:,.0f} are free beside the cash buffer"
-        return Denied(target.symbol, Reason.CASH, text, {"notional_usd": shares * limit, "free_usd": free_usd})
+        text = f"{shares} shares cost {cost_usd:,.0f} dollars, {free_usd:,.0f} are free beside the cash buffer"
+        return Denied(target.symbol, Reason.CASH, text, {"notional_usd": cost_usd, "free_usd": free_usd})
     return bought
 
 
@@ -379,18 +366,18 @@ def _buying(view: _View, kind: IntentKind, target: Target, shares: int, limit: f
     return view.intent(kind, target.symbol, shares, limit, rule, target.reason)
 
 
-def _additions(view: _View, changes: Sequence[_Change], purse: _Purse) -> Iterator[Intent | Denied]:
+def _additions(view: _View, changes: Sequence[_Change], purse: Purse) -> Iterator[Intent | Denied]:
     return (_addition(view, change, purse) for change in _by_drift(change for change in changes if change.shares > 0))
 
 
-def _addition(view: _View, change: _Change, purse: _Purse) -> Intent | Denied:
+def _addition(view: _View, change: _Change, purse: Purse) -> Intent | Denied:
     """What turnover, cash and the inverse funds' cap leave of an addition."""
     target, shares, reason = view.targets[change.holding.symbol], change.shares, Reason.MIN_NOTIONAL
     is_inverse = target.symbol in view.rules.inverse_symbols
     room_usd = {Reason.TURNOVER: purse.turnover_usd, Reason.CASH: purse.cash_usd}
     room_usd |= {Reason.MAX_INVERSE: purse.inverse_usd} if is_inverse else {}
     if shares * change.price >= view.rules.min_notional_usd:
-        shares, reason = min((_affordable(shares, change.price, usd), each) for each, usd in room_usd.items())
+        shares, reason = min((affordable(shares, change.price, usd), each) for each, usd in room_usd.items())
     if not shares or shares * change.price < view.rules.min_notional_usd:
         return _too_little(change, reason)
     bought = _buying(view, IntentKind.ADD, target, shares, change.price)

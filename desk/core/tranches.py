@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-# A sale that ends this near to what was wanted, as a share of it, needs no cut.
+# A sale that ends this near to what was wanted needs no cut. It is a share of what goes or of what stays, whichever is less, so
+# that a position that is to be cut never vanishes.
 CLOSE_ENOUGH_FRACTION = 0.1
 # Beyond this many tranches not every combination is tried.
 MOST_COMBINED = 10
@@ -32,7 +33,8 @@ def choose(shares: Mapping[str, int], wanted: int) -> Choice:
     keys = sorted(shares, key=lambda key: (shares[key], key))[-MOST_COMBINED:]
     sets = [each for count in range(len(keys) + 1) for each in combinations(keys, count)]
     sums = {each: sum(shares[key] for key in each) for each in sets}
-    slack = int(wanted * CLOSE_ENOUGH_FRACTION)
+    staying = sum(shares.values()) - wanted
+    slack = int(min(wanted, staying) * CLOSE_ENOUGH_FRACTION) if staying > 0 else wanted
     fitting = [each for each in sets if abs(sums[each] - wanted) <= slack]
     if fitting:
         return Choice(min(fitting, key=lambda each: (abs(sums[each] - wanted), len(each))))

@@ -19,7 +19,7 @@ def part(desk: Desk, patience_seconds: float, wait: Callable[[float], object], s
     deadline, told = stopwatch() + patience_seconds, False
     while True:
         desk.guard({}, is_last=True)
-        left = [trade for trade in desk.book.open.values() if _is_open_ended(trade)]
+        left = [trade for trade in desk.book.open.values() if is_open_ended(trade)]
         if not left or stopwatch() > deadline:
             return [_words(trade) for trade in left if trade.shares]
         if not told:
@@ -28,7 +28,8 @@ def part(desk: Desk, patience_seconds: float, wait: Callable[[float], object], s
         wait(LOOK_SECONDS)
 
 
-def _is_open_ended(trade: Trade) -> bool:
+def is_open_ended(trade: Trade) -> bool:
+    """Whether something of a trade still buys shares without exits, or has shares without them."""
     is_plain_purchase = trade.is_entry_working and trade.spec.stop_loss is None
     return is_plain_purchase or not trade.is_protected
 

@@ -19,7 +19,6 @@ from desk.core.reconcile import HARMLESS
 from desk.domain.breaks import Break
 from desk.domain.errors import BrokerUnreachable, Refused
 from desk.domain.journal import RunStopped, SharesAdopted
-from desk.domain.trades import Trade
 from desk.runtime.account import Patience, Reconciler, Splits
 from desk.runtime.adoption import adopt
 from desk.runtime.alpaca_run import STREAM_TIMEOUT_SECONDS
@@ -29,6 +28,7 @@ from desk.runtime.desk import Desk
 from desk.runtime.found import FoundPositions
 from desk.runtime.heartbeat import Rhythm, Vitals, pulse_of, stream_of
 from desk.runtime.look import Idle, answered, check_keys, unheard_since
+from desk.runtime.parting import is_open_ended
 from desk.runtime.request import RunRequest
 from desk.runtime.run_folder import RunFolder
 from desk.settings.load import Settings
@@ -106,7 +106,7 @@ class ProtectRun:
         before = unheard_since(desk.past) or self.clock.now()
         Splits(desk, broker.api, before, self.show).look()  # exits are for as many shares as there are now
         adopt(desk, broker, strategy)
-        desk.guard({})  # half-filled entries end here: what they bought needs its exits
+        desk.guard({}, is_last=True)  # what would buy shares without exits while nobody looks ends here
         patience = Patience(self.rhythm.looks_seconds, _went_on)
         found = Reconciler(desk, broker, strategy, before, lambda text: None, patience).look(self.clock.now())
         rule = exit_rule_of(self.settings.behaviour)
@@ -141,13 +141,9 @@ def _await_answers(desk: Desk, broker: DeskAlpaca) -> bool:
         desk.drain()
         broker._orders_queue.join()
         desk.drain()
-        return not broker.has_doubts and all(_is_calm(trade) for trade in desk.book.open.values())
+        return not broker.has_doubts and not any(trade.is_renewing or is_open_ended(trade) for trade in desk.book.open.values())
 
     return _until(settled, ACKNOWLEDGED_WITHIN_SECONDS)
-
-
-def _is_calm(trade: Trade) -> bool:
-    return trade.is_protected and not trade.is_renewing
 
 
 def _until(holds: Callable[[], bool], seconds: float) -> bool:

@@ -175,7 +175,7 @@ def test_a_flat_target_closes_what_is_held_and_asks_for_nothing_else(
 def test_what_is_not_held_is_opened_in_the_order_of_the_targets(
     targets: list[Target], book: Book, equity_usd: float, cash_usd: float, market: Market, rules: RebalanceRules
 ) -> None:
-    rules = replace(rules, cash_buffer_fraction=0.0)
+    rules = replace(rules, cash_buffer_fraction=0.0, inverse_symbols=frozenset())
     intents = rebalance(targets, book, equity_usd, cash_usd, market, rules).intents
     opening = [intent.symbol for intent in intents if intent.kind is IntentKind.OPEN]
     wanted = [t.symbol for t in targets if not is_flat(t) and not book.trades_of(t.symbol) and market.ask(t.symbol) is not None]

@@ -71,6 +71,14 @@ def test_a_name_in_motion_above_the_cap_waits_and_one_below_it_is_not_worth_a_wo
 INVERSE = RebalanceRules(0.15, min_notional_usd=0.0, inverse_symbols=frozenset({"SH", "SQQQ"}), max_inverse_fraction=0.20)
 
 
+def test_an_inverse_fund_is_opened_only_within_the_room_that_the_others_leave_at_their_price_of_now() -> None:
+    """SH was bought at 100 and is worth 18,000 of the 20,000 now; 1,980 dollars of SQQQ fit, 2,204 do not."""
+    held, shown = book_of(trade("SH", 180)), flat_market(SH=100.0, SQQQ=20.0)
+    assert orders(done([target("SQQQ", Shares(98))], held, shown, INVERSE)) == [(OPEN, "SQQQ", 98)]
+    refused = done([target("SQQQ", Shares(110))], held, shown, INVERSE)
+    assert (refused.intents, reasons(refused)) == ((), [("SQQQ", Reason.MAX_INVERSE)])
+
+
 def test_inverse_funds_are_trimmed_together_the_largest_first() -> None:
     shown = flat_market(SH=10.0, SQQQ=20.0)
     within = book_of(trade("SH", 1_600), trade("SQQQ", 300))  # 16,000 and 6,000 dollars: at cap and band

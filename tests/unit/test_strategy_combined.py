@@ -74,6 +74,7 @@ def test_a_name_is_bought_when_nothing_of_it_is_held_or_only_an_entry_that_was_c
     assert not is_wanted([trade(midday(2), entered=5)])
     assert not is_wanted([trade(midday(2), entered=4), trade(midday(3))])
     assert not is_wanted([working])
+    assert not is_wanted([replace(trade(midday(2), entered=4), lots=1)])  # trimmed, not cut short
 
 
 def test_an_entry_asks_for_the_largest_position_with_the_models_word() -> None:
