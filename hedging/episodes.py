@@ -42,10 +42,10 @@ class Ending:
 
 
 def spans(book: Book, rules: HedgeRules) -> tuple[Span, ...]:
-    """Every trade of a fund that ever held shares."""
+    """Every trade of a fund that ever held shares, but for those that a person bought."""
     funds = {fund.symbol for fund in rules.inverse_etfs}
-    trades = (trade for trade in (*book.closed, *book.open.values()) if trade.symbol in funds and trade.entered > 0)
-    return tuple(_span(trade) for trade in trades)
+    trades = (trade for trade in (*book.closed, *book.open.values()) if trade.symbol in funds and not trade.is_adopted)
+    return tuple(_span(trade) for trade in trades if trade.entered > 0)
 
 
 def _span(trade: Trade) -> Span:

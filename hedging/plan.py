@@ -9,7 +9,7 @@ the book, so the same market, book, equity and rules give the same plan.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from desk.domain.decisions import Shares, Target
@@ -24,7 +24,7 @@ from hedging.returns import IndexReturns, index_returns
 from hedging.rules import INDEX_WORDS, HedgeRules, IndexName, InverseFund
 from hedging.sentiment import Mood, Sentiment, has_ended, in_words, sentiment, was_calm_since
 from hedging.sizing import bounds, cap_usd, exit_rule, percent, resized, whole_shares
-from hedging.sleeve import Position, positions
+from hedging.sleeve import Adopted, Position, adopted, buyable, positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,11 @@ class _Scene:
     indices: IndexReturns
     exposure: Exposure
     held: tuple[Position, ...]
+    adopted: Mapping[str, Adopted]
 
     def outlook(self, index: IndexName) -> Outlook:
-        # One fund at a time: the largest has the room that the others leave, and an empty sleeve all of it.
-        others = sum(position.value_usd for position in self.held[1:])
+        # One fund at a time: the largest has the room that the others and a person's own leave, and an empty sleeve all of that.
+        others = sum(position.value_usd for position in self.held[1:]) + sum(one.value_usd for one in self.adopted.values())
         cap = cap_usd(self.equity_usd, others, self.rules) if math.isfinite(self.equity_usd) else 0.0
         return outlook(index, self.exposure, self.indices, self.mood, cap, self.rules)
 
@@ -79,7 +80,8 @@ def hedge(market: Market, book: Book, equity_usd: float, rules: HedgeRules) -> H
     """The sleeve's targets in whole shares. `equity_usd` is the whole portfolio's; one that is not finite buys nothing."""
     indices = index_returns(market, rules)
     stocks = exposure(market, book, indices, rules)
-    scene = _Scene(market, book, equity_usd, rules, sentiment(market, rules), indices, stocks, positions(book, market, rules))
+    held, theirs = positions(book, market, rules), adopted(book, market, rules)
+    scene = _Scene(market, book, equity_usd, rules, sentiment(market, rules), indices, stocks, held, theirs)
     if scene.held:
         idea = _keeping(scene, scene.held[0])
         targets, said = _with_hedge(scene, idea)
@@ -98,7 +100,7 @@ Decision = tuple[tuple[Target, ...], tuple[str, ...]]
 
 def _preferred(scene: _Scene, held: InverseFund | None) -> _Idea:
     """The fund that the rules would have now; `held` is the one that it would replace."""
-    priced = [fund for fund in scene.rules.inverse_etfs if fund == held or dear_price(scene.market, fund.symbol) is not None]
+    priced = buyable(scene.market, scene.rules, scene.adopted, held)
     too_dear = costs_too_much(scene.outlook("NASDAQ"), priced, held, scene.rules)
     index, why = choose_index(scene.exposure, priced, held, scene.rules, too_dear)
     out = scene.outlook(index)
@@ -156,9 +158,9 @@ def _unconfirmed(scene: _Scene, idea: _Idea) -> str | None:
 def _no_fund(scene: _Scene, idea: _Idea) -> str | None:
     if idea.choice is not None:
         return None
-    priced = [fund for fund in scene.rules.inverse_etfs if dear_price(scene.market, fund.symbol) is not None]
-    too_dear = costs_too_much(idea.out, priced, None, scene.rules)
-    return too_dear or f"no fund against {INDEX_WORDS[idea.out.index]} has a price"
+    too_dear = costs_too_much(idea.out, buyable(scene.market, scene.rules, scene.adopted), None, scene.rules)
+    own = ", ".join(f"{symbol} is a person's own" for symbol in scene.adopted)
+    return too_dear or f"no fund against {INDEX_WORDS[idea.out.index]} has a price{f' ({own})' if own else ''}"
 
 
 def _at_rest(scene: _Scene, _: _Idea) -> str | None:
@@ -303,7 +305,10 @@ def _first(rules: tuple[Rule, ...], scene: _Scene, idea: _Idea) -> str | None:
 
 
 def _target(scene: _Scene, fund: InverseFund, count: int, reason: str) -> Target:
-    return Target(fund.symbol, Shares(count), exit_rule(fund, scene.rules), f"{in_words(scene.mood, scene.rules)}: {reason}")
+    # A target is for all shares of a symbol; those of a person stay.
+    theirs = scene.adopted[fund.symbol].shares if fund.symbol in scene.adopted else 0
+    words = f"{in_words(scene.mood, scene.rules)}: {reason}"
+    return Target(fund.symbol, Shares(count + theirs), exit_rule(fund, scene.rules), words)
 
 
 def _hedging(idea: _Idea, choice: Choice, count: int) -> str:
@@ -324,6 +329,7 @@ def _doubts(scene: _Scene) -> tuple[str, ...]:
             guessed,
             f"fewer than {scene.rules.min_beta_sessions} sessions in common with the S&P 500, so beta 1: {', '.join(guessed)}",
         ),
+        (scene.adopted, f"bought by hand, so no part of the hedge: {', '.join(scene.adopted)}"),
         (stocks.at_cost, f"without a price, so at what was paid: {', '.join(stocks.at_cost)}"),
     )
     return tuple(words for names, words in found if names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,10 +40,13 @@ class Position:
 
 
 def positions(book: Book, market: Market, rules: HedgeRules) -> tuple[Position, ...]:
-    """Funds with an open trade, a trade that still buys or sells is not gone: first those that stay, the largest first."""
+    """Funds with an open trade, a trade that still buys or sells is not gone: first those that stay, the largest first.
+
+    Shares of a fund that a person bought and gave to the desk are no hedge of the sleeve's.
+    """
     trades: dict[str, list[Trade]] = {fund.symbol: [] for fund in rules.inverse_etfs}
     for trade in book.open.values():
-        if trade.symbol in trades and not trade.is_closed:
+        if trade.symbol in trades and not trade.is_closed and not trade.is_adopted:
             trades[trade.symbol].append(trade)
     past = spans(book, rules) if any(trades.values()) else ()
     held = [_position(fund, trades[fund.symbol], past, market, rules) for fund in rules.inverse_etfs if trades[fund.symbol]]
@@ -68,6 +71,36 @@ def _position(fund: InverseFund, trades: Sequence[Trade], past: Sequence[Span], 
         episode_sessions=0 if since is None else sessions_since(since, market, rules),
         episode_since=since,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What a person bought of one fund and gave to the desk, at the market or where that shows no price at what was paid."""
+
+    shares: int
+    value_usd: float
+
+
+def adopted(book: Book, market: Market, rules: HedgeRules) -> dict[str, Adopted]:
+    """By symbol. The sleeve leaves them alone, and they take room under the cap of the inverse funds."""
+    found: dict[str, Adopted] = {}
+    for trade in book.open.values():
+        if trade.is_adopted and trade.shares > 0 and rules.fund(trade.symbol) is not None:
+            price = dear_price(market, trade.symbol)
+            usd = trade.shares * (paid_price(trade) if price is None else price)
+            before = found.get(trade.symbol, Adopted(0, 0.0))
+            found[trade.symbol] = Adopted(before.shares + trade.shares, before.value_usd + usd)
+    return found
+
+
+def buyable(market: Market, rules: HedgeRules, theirs: Collection[str], held: InverseFund | None = None) -> list[InverseFund]:
+    """Funds with a price, and the one that is `held`; but for those of which a person has shares, the symbols in `theirs`: whose
+    shares of a fund are sold could not be told apart."""
+    return [
+        fund
+        for fund in rules.inverse_etfs
+        if fund == held or (fund.symbol not in theirs and dear_price(market, fund.symbol) is not None)
+    ]
 
 
 def _committed(trade: Trade) -> int:

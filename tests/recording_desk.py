@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,10 +10,12 @@ from decimal import Decimal
 import numpy as np
 
 from desk.core.ports import Journal
+from desk.core.prints import Known, seen_since
 from desk.core.review import Limits
+from desk.core.upkeep import CROSSED_AT_MOST
 from desk.domain.decisions import FixedExit, Shares, Target, Weight
 from desk.domain.journal import Acknowledged, BrokerRefusal, RunStarted
-from desk.domain.market import DailyBars, Market
+from desk.domain.market import DailyBars, Market, Print
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderStatus
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account
@@ -20,6 +23,7 @@ from desk.runtime.clock import VirtualClock
 from desk.runtime.desk import Desk
 
 NOW = datetime(2024, 1, 3, 15, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RULE = FixedExit(0.05, 0.15)
 FLAT = Account(100_000.0, 100_000.0, {})
@@ -77,6 +81,11 @@ def market(hours: int = 0, close: float = 100.0) -> Market:
     at, column = NOW + hours * HOUR, np.array([close])
     bars = DailyBars((date(2024, 1, 2),), column, column, column, column, column)
     return Market(at, at.date(), dict.fromkeys(("AAA", "BBB", "CCC"), bars))
+
+
+def traded(before: Known, prices: Mapping[str, float], at: datetime) -> Known:
+    """What a guardian knows when each symbol traded at `prices` at a moment, after what it knew."""
+    return seen_since(before, {symbol: Print(price, at) for symbol, price in prices.items()}, LONG_AGO, CROSSED_AT_MOST)
 
 
 def buy(*symbols: str) -> list[Target]:

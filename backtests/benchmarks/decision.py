@@ -25,13 +25,15 @@ import pandas as pd
 from benchmarks import rules
 from benchmarks.rules import Task
 from desk.core.ports import Door
+from desk.core.prints import Prints
 from desk.core.protect import is_settled
+from desk.core.upkeep import CROSSED_AT_MOST
 from desk.data.calendars import session_on
 from desk.data.history_feed import before
 from desk.data.source import daily_bars
 from desk.domain.decisions import FixedExit, Mode, Shares, Signal, Target
 from desk.domain.journal import Acknowledged
-from desk.domain.market import DailyBars, Market, Quote
+from desk.domain.market import DailyBars, Market, Print, Quote
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.prices import legal_price
 from desk.domain.steps import Cancel, Replace, Step, Submit
@@ -315,9 +317,12 @@ def _planner(owner: Desk, playback: Playback) -> Busy:
 
 
 def _guarded(owner: Desk, market: Market) -> float:
-    prices = {symbol: market.quotes[symbol].last for symbol in owner.book.shares()}
+    latest = {symbol: market.quotes[symbol].last for symbol in owner.book.shares()}
+    # Two trades at the price, as a guardian has seen in a session that goes on.
+    times = (market.now - CROSSED_AT_MOST, market.now)
+    known = {symbol: Prints(tuple(Print(price, at) for at in times)) for symbol, price in latest.items()}
     began = perf_counter()
-    owner.guard(prices)
+    owner.guard(known)
     return perf_counter() - began
 
 

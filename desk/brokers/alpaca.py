@@ -50,7 +50,7 @@ from desk.brokers.trade_stream import StateName, StreamHandlers, StreamState, Tr
 from desk.brokers.update_counter import UpdateCounter
 from desk.core.ports import Clock, Door
 from desk.domain.errors import Refused
-from desk.domain.journal import BrokerRefusal
+from desk.domain.journal import BrokerRefusal, ResidueStop
 from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
 from desk.domain.steps import Cancel, Replace, Submit
 from desk.domain.trades import Filled
@@ -88,7 +88,7 @@ class DeskAlpaca(ClockedAlpaca):
         self._wall = wall
         self._timing = timing or StreamTiming()
         self._in_lockstep = in_lockstep
-        self._intake = Intake(door, self._tell)
+        self._intake = Intake(door, self._tell, self._look_now)
         self._groups: dict[str, Order] = {}
         self.updates = UpdateCounter()
         self._sent = 0
@@ -209,10 +209,12 @@ class DeskAlpaca(ClockedAlpaca):
                 self._change(item)
         return [item for item in orders if isinstance(item, Order)]
 
-    def _change(self, step: Replace | Cancel) -> None:
+    def _change(self, step: Replace | Cancel | ResidueStop) -> None:
         self._sent += 1
         try:
-            if isinstance(step, Cancel):
+            if isinstance(step, ResidueStop):
+                self._sending.sell_residue(step)
+            elif isinstance(step, Cancel):
                 self._sending.cancel(step)
             else:
                 self._sending.replace(step)
@@ -223,7 +225,7 @@ class DeskAlpaca(ClockedAlpaca):
             self.door.refused(BrokerRefusal(step.key, None, None, f"{type(error).__name__}: {error}"))
             self.door.trouble(f"{step.key} could not be carried out: {error!r}")
 
-    def send(self, item: Order | Replace | Cancel) -> None:
+    def send(self, item: Order | Replace | Cancel | ResidueStop) -> None:
         """Queue an order, a price change or a cancel behind what was decided before it and is as urgent."""
         self._orders_queue.put([item])
 
@@ -314,6 +316,9 @@ class DeskAlpaca(ClockedAlpaca):
             self.door.trouble(f"a trade update of the broker could not be read: {error!r}")
         finally:
             self.updates.add(message)
+
+    def _look_now(self) -> None:
+        self.stream.look_now()
 
     def resync(self) -> None:
         """Bring the desk to the broker's truth. Raises what the broker's silence raises; it may be called from any thread."""

@@ -18,7 +18,7 @@ from lumibot.data_sources import AlpacaData
 from desk.brokers.alpaca_clients import stock_data_client
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
-from desk.domain.market import DailyBars, Market, Quote
+from desk.domain.market import DailyBars, Market, Print, Quote
 
 NEW_YORK = ZoneInfo("America/New_York")
 # One fixed beginning for everybody: a model trained on a window that moves with the day could never be found again.
@@ -108,13 +108,13 @@ class AlpacaMarketFeed:
         usable = {symbol: bars[symbol] for symbol in bars if symbol not in unusable}
         return Market(now, session, MappingProxyType(usable), MappingProxyType(quotes), MappingProxyType(unusable))
 
-    def last_prices(self, symbols: Sequence[str]) -> dict[str, float]:
-        """Last trade of each symbol in dollars, one request; those left out that have not traded lately."""
+    def last_prices(self, symbols: Sequence[str]) -> dict[str, Print]:
+        """Last trade of each symbol, one request; those left out that have not traded lately."""
         now = self._clock.now()
         request = StockLatestTradeRequest(symbol_or_symbols=list(symbols), feed=self._feed)
         trades = self._client.get_stock_latest_trade(request)
         fresh = ((symbol, trade) for symbol, trade in trades.items() if now - trade.timestamp <= STALE_AFTER)
-        return {symbol: float(trade.price) for symbol, trade in fresh if float(trade.price) > 0}
+        return {symbol: Print(float(trade.price), trade.timestamp) for symbol, trade in fresh if float(trade.price) > 0}
 
     def _refresh(self, symbols: Sequence[str], session: date) -> None:
         """Extend every symbol's history to the last completed session; one request for all that were known equally far."""

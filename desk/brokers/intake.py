@@ -21,12 +21,14 @@ STREAM, REST = "stream", "rest"
 class Intake:
     """Thread-safe: the stream tells, the order thread reads answers, and the desk hears each thing once, in one order.
 
-    `tell` hears of every new event too, after the desk: it passes them on to Lumibot.
+    `tell` hears of every new event too, after the desk: it passes them on to Lumibot. `ask` is called when an answer leaves open
+    how an order stands, so that the broker is asked.
     """
 
-    def __init__(self, door: Door, tell: Callable[[OrderEvent], None]) -> None:
+    def __init__(self, door: Door, tell: Callable[[OrderEvent], None], ask: Callable[[], object] = lambda: None) -> None:
         self._door = door
         self._tell = tell
+        self._ask = ask
         self._groups = OrderGroups()
         self._lock = RLock()
         self._on_their_way: set[str] = set()
@@ -101,6 +103,9 @@ class Intake:
             waiting = self._groups.bind({(spec.key, role): broker_id for role, broker_id in ids.items()})
             self._pass_on(None, waiting)
             self.looked_up(order)
+            # The end of one exit came before this answer, which still shows the other one at rest.
+            if any(self._groups.leaves_in_doubt(event) for event in waiting):
+                self._ask()
             return ids
 
     def successor(self, old_id: str, order: Mapping[str, Any], change: str) -> None:

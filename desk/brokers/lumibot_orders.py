@@ -14,7 +14,7 @@ from desk.domain.orders import LEG_ROLES, GroupRole, Leg, OrderClass, OrderSpec,
 from desk.domain.prices import PENNY, legal_price
 from options import occ
 
-KEY = "client_order_id"
+KEY, EXTENDED = "client_order_id", "extended_hours"
 
 
 def lumibot_order(spec: OrderSpec, strategy: Any) -> Order:
@@ -25,7 +25,7 @@ def lumibot_order(spec: OrderSpec, strategy: Any) -> Order:
     common: dict[str, Any] = {
         "time_in_force": spec.time_in_force.value,
         "order_class": spec.order_class.value,
-        "custom_params": {KEY: spec.key},
+        "custom_params": {KEY: spec.key, **({EXTENDED: True} if spec.extended_hours else {})},
     }
     if spec.order_class is OrderClass.OCO:
         exits = {"limit_price": float(spec.take_profit or 0), "stop_price": float(spec.stop_loss or 0)}
@@ -87,6 +87,8 @@ def spec_of(order: Order, key: str) -> OrderSpec:
         stop_price=_legal(order.stop_price) if order_type in STOPPED else None,
         take_profit=None if is_simple or target is None else _legal(target.limit_price),
         stop_loss=None if is_simple or stop is None else _legal(stop.stop_price),
+        # Lumibot passes what it has no name for to Alpaca from here.
+        extended_hours=(getattr(order, "custom_params", None) or {}).get(EXTENDED) is True,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from lumibot.entities import Order
 
 from desk.brokers.lumibot_orders import key_of
+from desk.domain.journal import ResidueStop
 from desk.domain.steps import Cancel, Replace
 
 
@@ -39,5 +40,7 @@ class OrderQueue(Queue[Any]):
             ahead |= {key_of(item) for item in items if isinstance(item, Order)}
         return 0
 
-    def _may_overtake(self, item: Order | Replace | Cancel, ahead: set[str | None]) -> bool:
+    def _may_overtake(self, item: Order | Replace | Cancel | ResidueStop, ahead: set[str | None]) -> bool:
+        if isinstance(item, ResidueStop):
+            return False  # it may hold up an exit when it is tried again
         return self._is_urgent(item) if isinstance(item, Order) else item.of_key not in ahead

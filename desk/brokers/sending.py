@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, time
 
-from alpaca.trading.requests import ReplaceOrderRequest
+from alpaca.trading.requests import OrderRequest, ReplaceOrderRequest
 
-from desk.brokers.alpaca_orders import order_request
+from desk.brokers.alpaca_orders import order_request, residue_request
 from desk.brokers.guarded.errors import ErrorClass, Failure
 from desk.brokers.guarded.outcomes import Ended, Mismatch, NotSent, Outcome, Sent, Unknown
 from desk.brokers.guarded.payload import Problem
-from desk.brokers.guarded.submission import OrderSender
+from desk.brokers.guarded.submission import Keyed, OrderSender
 from desk.brokers.guarded.transport import protective
 from desk.brokers.intake import Intake
 from desk.core.ports import Clock, Door
-from desk.domain.journal import Acknowledged, BrokerRefusal
+from desk.core.residue import NEW_YORK
+from desk.domain.journal import Acknowledged, BrokerRefusal, ResidueStop
 from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.steps import Cancel, Replace
 
@@ -25,7 +28,6 @@ EXPLAINED = frozenset(ErrorClass) - {
     ErrorClass.NOT_FOUND,
     ErrorClass.NEEDS_CANCEL,
     ErrorClass.WRONG_SIDE_OF_POSITION,
-    ErrorClass.WASH,
 }
 # Nothing of the request reached the broker's books: it may go out again under its own key.
 UNSENT = frozenset({ErrorClass.NOT_REACHED, ErrorClass.RATE_LIMITED})
@@ -46,10 +48,28 @@ class Sending:
         """Send an order. Returns why it was not taken, None when it was or when nobody knows yet."""
         self._intake.sends(spec, self._clock.now())
         try:
-            outcome = self._guarded(lambda: self._sender.send(spec, order_request(spec)), urgent=is_protective(spec))
+            outcome = self._asked(spec, order_request(spec), urgent=is_protective(spec))
             return self._sent(spec, outcome)
         finally:
             self._intake.has_sent(spec.key, self._clock.now())
+
+    def _asked(self, spec: Keyed, request: OrderRequest, *, urgent: bool, meant_at: datetime | None = None) -> Outcome:
+        return self._guarded(lambda: self._sender.send(spec, request, meant_at), urgent=urgent)
+
+    def sell_residue(self, stop: ResidueStop) -> None:
+        """Send the order for part of a share. It is not followed: its fill is in no whole share, and it ends with the day.
+
+        Not urgent: the exits of whole shares must not wait while it is tried again.
+        """
+        since = datetime.combine(stop.session, time(), NEW_YORK)
+        outcome = self._asked(stop, residue_request(stop), urgent=False, meant_at=since)
+        if isinstance(outcome, Sent):
+            self._door.acknowledged(Acknowledged(stop.key, {GroupRole.ENTRY.value: str(outcome.order["id"])}))
+        elif isinstance(outcome, NotSent):
+            # A stock that is not traded in parts, or a price that moved: nothing that a correct desk could foresee.
+            self._door.refused(replace(refusal_of(stop.key, outcome.refusal), explained=not isinstance(outcome.refusal, Problem)))
+        elif isinstance(outcome, Mismatch):
+            self._door.trouble(f"the order at the broker under {stop.key} is not the one in the journal: {outcome.text}")
 
     def _sent(self, spec: OrderSpec, outcome: Outcome) -> str | None:
         if isinstance(outcome, Sent):

@@ -15,10 +15,10 @@ from desk.brokers.endpoint import Endpoint
 from desk.cli.trade_alpaca import endpoint_of
 from desk.core.protect import Stamp
 from desk.core.reconcile import adoption
+from desk.core.residue import whole
 from desk.domain.decisions import FixedExit
 from desk.domain.errors import UsageError
 from desk.domain.journal import SharesAdopted
-from desk.runtime.account import whole
 from desk.runtime.alpaca_run import account_number
 from desk.runtime.build import stopped_desk
 from desk.runtime.clock import SystemClock
@@ -71,7 +71,7 @@ def adopt_shares(
         stamp = Stamp(journal.nonce, SystemClock().now())
         count = _free(desk, symbol, shares, position)
         spec = adoption(stamp, symbol, count, float(position.current_price), _exits(settings.behaviour))
-        left = whole(float(position.qty)) - desk.book.shares_of(symbol) - count
+        left = whole(position.qty) - desk.book.shares_of(symbol) - count
         adopted = SharesAdopted(spec, Decimal(str(spec.limit_price)), reason.strip(), left)
         desk.adopt_shares(adopted)
     return adopted

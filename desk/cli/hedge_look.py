@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,10 +15,10 @@ from desk.runtime.look import Look
 from hedging.choice import choose_index, costs_too_much
 from hedging.outlook import Outlook, outlook
 from hedging.plan import HedgePlan, hedge
-from hedging.prices import dear_price
 from hedging.returns import index_returns
 from hedging.rules import INDEX_WORDS, HedgeRules, IndexName, InverseFund, symbols
 from hedging.sentiment import rsi_level
+from hedging.sleeve import Adopted, adopted, buyable
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Seen:
     @property
     def index_reason(self) -> str:
         """Why the hedge would be against this index and not the other, were it chosen now."""
-        priced = [fund for fund in self.rules.inverse_etfs if dear_price(self.market, fund.symbol) is not None]
         held = self.fund if self.plan.held else None
+        priced = buyable(self.market, self.rules, adopted(self.book, self.market, self.rules), held)
         too_dear = costs_too_much(self.outlooks["NASDAQ"], priced, held, self.rules)
         return choose_index(self.plan.exposure, priced, held, self.rules, too_dear)[1]
 
@@ -76,7 +77,8 @@ class Seen:
     def held_since(self) -> date | None:
         fund = self.fund
         trades = () if fund is None else self.book.trades_of(fund.symbol)
-        return min((trade.entered_at.astimezone(NEW_YORK).date() for trade in trades if trade.entered_at), default=None)
+        own = [trade.entered_at for trade in trades if trade.entered_at and not trade.is_adopted]
+        return min((at.astimezone(NEW_YORK).date() for at in own), default=None)
 
     @property
     def episode_since(self) -> date | None:
@@ -94,16 +96,18 @@ def see(look: Look) -> Seen:
         index: outlook(index, plan.exposure, indices, plan.sentiment, plan.outlook.cap_usd, rules) for index in INDEX_WORDS
     }
     verdicts = look.desk.plan(market, look.account, plan.targets)
-    acts = tuple(_act(target, plan, verdicts, rules) for target in plan.targets)
+    theirs = adopted(book, market, rules)
+    acts = tuple(_act(target, plan, verdicts, rules, theirs) for target in plan.targets)
     is_off = not look.settings.behaviour.hedging
     return Seen(rules, market, book, plan, outlooks, acts, look.why_no_hedge, is_off, look.trade_date)
 
 
-def _act(target: Target, plan: HedgePlan, verdicts: Plan, rules: HedgeRules) -> Act:
+def _act(target: Target, plan: HedgePlan, verdicts: Plan, rules: HedgeRules, theirs: Mapping[str, Adopted]) -> Act:
     fund = rules.fund(target.symbol)
     assert fund is not None and isinstance(target.amount, Shares)  # the plan wants whole shares of its own funds alone
     held = next((position.committed for position in plan.held if position.fund == fund), 0)
-    wanted = target.amount.count
+    # A target is for all shares of a symbol; those of a person are no part of the hedge.
+    wanted = target.amount.count - (theirs[target.symbol].shares if target.symbol in theirs else 0)
     said = (*verdicts.unsound, *verdicts.verdicts, *verdicts.left_alone)
     refusal = next((each.text for each in said if not isinstance(each, Approved) and each.symbol == fund.symbol), None)
     return Act(_kind(held, wanted), fund, held, wanted, target.reason, None if held == wanted else refusal)

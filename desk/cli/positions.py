@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -30,12 +30,14 @@ from desk.cli.trade_alpaca import endpoint_of
 from desk.core.positions import BrokersWord, ExitSeen, GroupSeen, not_the_desks
 from desk.core.positions import positions as positions_of
 from desk.core.reconcile import BrokerView
+from desk.core.residue import NEW_YORK, exempt, whole
 from desk.domain.errors import BrokerUnreachable
 from desk.domain.journal import RunStarted
 from desk.domain.orders import GroupRole, OrderStatus
 from desk.domain.trades import Book, Trade
 from desk.journal.reader import JournalReader
 from desk.runtime.alpaca_run import SILENCE, account_number
+from desk.runtime.build import market_hours
 from desk.runtime.clock import SystemClock, wait_seconds
 from desk.runtime.ledger import Ledger
 from desk.settings.load import load_settings
@@ -130,6 +132,10 @@ class JournalBook:
         wall = SystemClock().now()
         return self.read_at or wall if self.broker == "exchange" else wall
 
+    @property
+    def today(self) -> date:
+        return self.now().astimezone(NEW_YORK).date()
+
     def foreign(self) -> dict[str, int]:
         """Shares that the journal knows not to be the desk's: all that is missing beside an empty book in an empty account."""
         return {each.symbol: each.book_shares for each in self.ledger.differences.between(Book(), BrokerView({}))}
@@ -140,13 +146,17 @@ class JournalBook:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a source says. `word` None: it was not asked or is silent, and `notes` say why."""
+    """What a source says. `word` None: it was not asked or is silent, and `notes` say why.
+
+    `residues` are today's orders for parts of shares by key, None for one that is not there; those not asked for are missing.
+    """
 
     told_by: str
     prices: Mapping[str, float] = field(default_factory=dict)
     word: BrokersWord | None = None
     notes: tuple[str, ...] = ()
     link: str | None = None
+    residues: Mapping[str, OrderStatus | None] = field(default_factory=dict)
 
 
 Source = Callable[[JournalBook], Answer]
@@ -220,9 +230,10 @@ class AtAlpaca:
                 why = f"the keys belong to account {self._found}, and this journal is account {self._account}'s"
                 return replace(alone, why=why)(book)
             prices, word = _account_view(self._api, book)
+            residues = _residue_orders(self._api, book)
         except SILENCE as error:
             return replace(alone, why=_silence(error))(book)
-        return Answer("the broker", prices, word, link=alone.link)
+        return Answer("the broker", prices, word, link=alone.link, residues=residues)
 
 
 def _silence(error: BaseException) -> str:
@@ -238,6 +249,12 @@ def _account_view(api: Any, book: JournalBook) -> tuple[dict[str, float], Broker
     shares = {str(raw["symbol"]): Decimal(str(raw["qty"])) for raw in listed}
     trades = [trade for trade in book.ledger.book.open.values() if trade.shares]
     return prices, BrokersWord(shares, _groups(api, trades, book.ledger.sent.member_of) if trades else {})
+
+
+def _residue_orders(api: Any, book: JournalBook) -> dict[str, OrderStatus | None]:
+    stops, today = book.ledger.residues, book.today
+    wanted = [stop.key for stop in stops.last() if stop.session == today and stops.why_refused(stop) is None]
+    return {key: next((_status(order) for order in _by_key(api, key)), None) for key in wanted}
 
 
 def _groups(api: Any, trades: Sequence[Trade], member_of: Callable[[str], Member | None]) -> dict[str, GroupSeen | None]:
@@ -350,6 +367,12 @@ class Viewer:
         """Raises what reading the journal raises; a broker that is silent is a note."""
         book, now = self.book.catch_up(), self.book.now()
         answer = self.source(self.book)
+        stops, hours = self.book.ledger.residues, market_hours(now)
+        parts = stops.looked_after(book.shares(), None if answer.word is None else answer.word.shares, self.book.today)
+        # A part of a share that is told as exempt is told once.
+        word = answer.word and replace(
+            answer.word, shares={**answer.word.shares, **{symbol: Decimal(whole(there)) for symbol, there in parts.items()}}
+        )
         return Shown(
             journal=str(self.book.reader),
             as_of=now,
@@ -359,9 +382,14 @@ class Viewer:
             ),
             not_ours={
                 symbol: shares
-                for symbol, shares in not_the_desks(book, self.book.foreign(), answer.word).items()
+                for symbol, shares in not_the_desks(book, self.book.foreign(), word).items()
                 if self.symbol in (None, symbol)
             },
+            exempt=tuple(
+                each
+                for each in exempt(parts, stops, (self.book.today, hours and hours[1]), answer.residues)
+                if self.symbol in (None, each.symbol)
+            ),
             prices=answer.prices,
             notes=answer.notes,
             link=answer.link,

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from desk.core.positions import USUAL, Cover, Position, has_naked
+from desk.core.residue import Exempt
 from desk.data.calendars import NEW_YORK, session_dates
 from desk.report.wording import count, percent, price
 
@@ -27,7 +28,10 @@ def dashboard(is_paper: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Everything that one look found. `told_by` said where the exits are; `notes` are sentences, `link` a page to look at."""
+    """Everything that one look found. `told_by` said where the exits are; `notes` are sentences, `link` a page to look at.
+
+    `exempt` are parts of shares, which no exit can be for.
+    """
 
     journal: str
     as_of: datetime
@@ -37,6 +41,7 @@ class Shown:
     prices: Mapping[str, float]
     notes: tuple[str, ...] = ()
     link: str | None = None
+    exempt: tuple[Exempt, ...] = ()
 
     @property
     def word_of_journal(self) -> bool:
@@ -69,6 +74,7 @@ def printed(shown: Shown) -> RenderableType:
     if any(_is_usual(position) for position in shown.positions):
         says = "the journal says that " if shown.word_of_journal else ""
         parts.append(Text(f"yes: {says}stop and target rest at the broker"))
+    parts += [Text(f"{part.quantity:f} {part.symbol}: {part.words}") for part in shown.exempt]
     if shown.not_ours:
         listed = ", ".join(_not_ours(symbol, shares, shown.prices.get(symbol)) for symbol, shares in shown.not_ours.items())
         parts.append(Text(f"Not the desk's: {listed}"))
@@ -169,6 +175,7 @@ def as_object(shown: Shown) -> dict[str, Any]:
         "exits_as_told_by": shown.told_by,
         "exit_code": shown.exit_code,
         "positions": [_object(position, shown) for position in shown.positions],
+        "exempt": [_part(part) for part in shown.exempt],
         "not_the_desks": [
             {"symbol": symbol, "shares": float(shares), "price": shown.prices.get(symbol)}
             for symbol, shares in shown.not_ours.items()
@@ -199,6 +206,16 @@ def _object(position: Position, shown: Shown) -> dict[str, Any]:
         "sessions": shown.sessions(position.entered_on),
         "days": position.days,
         "trades": [_object(trade, shown) for trade in position.trades],
+    }
+
+
+def _part(part: Exempt) -> dict[str, Any]:
+    return {
+        "symbol": part.symbol,
+        "shares": float(part.quantity),
+        "stop_price": _float(part.stop_price),
+        "until": None if part.until is None else part.until.isoformat(),
+        "why": part.words,
     }
 
 

@@ -28,10 +28,13 @@ def with_step(book: Book, step: Step, at: datetime) -> Book:
 
 def _canceling(trade: Trade, step: Cancel, at: datetime) -> Trade:
     if trade.is_entry_working:
-        return replace(trade, cancel_asked_at=trade.cancel_asked_at or at, cancel_requested=True)
+        return replace(trade, cancel_asked_at=trade.cancel_asked_at or at, asked_again_at=at, cancel_requested=True)
+    if trade.is_renewing:
+        return replace(trade, asked_again_at=at)
     stop = trade.stop_price if step.stop_price is None else step.stop_price
     renewing = replace(trade, is_renewing=True, keep=step.keep, stop_price=stop, stop_before=trade.stop_price)
-    return replace(renewing, renewals=trade.renewals + 1)
+    renewing = replace(renewing, cancel_asked_at=at, asked_again_at=at)
+    return replace(renewing, renewals=trade.renewals + 1, next_sale_limit=step.sale_limit)
 
 
 def _moved(trade: Trade, step: Replace) -> Trade:
@@ -68,7 +71,11 @@ def _covered(trade: Trade, step: Submit, at: datetime) -> Trade:
     target = OrderStatus.CANCELED if is_sale else OrderStatus.SENT
     covered = replace(trade, covers=(*trade.covers, step.key), target_status=target, stop_status=OrderStatus.SENT, exits_at=at)
     sold_as = step.intent.kind if is_sale else None
-    return replace(covered, is_being_sold=is_sale, sold_as=sold_as, is_renewing=False, keep=None, stop_before=None)
+    limit = step.spec.limit_price if step.spec.extended_hours else None
+    covered = replace(covered, is_being_sold=is_sale, sold_as=sold_as, sale_limit=limit, exits_for=step.spec.quantity)
+    covered = replace(covered, is_renewing=False, keep=None, next_sale_limit=None, cancel_asked_at=None, asked_again_at=None)
+    # Where the stop was while these exits were asked for: the broker may find the new one too high.
+    return replace(covered, stop_before=trade.stop_before if trade.is_renewing else None)
 
 
 def _with_lot(book: Book, step: Submit) -> Book:
@@ -107,23 +114,37 @@ def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = Fa
     if isinstance(step, Submit) and step.key != trade.exits_key:
         return book  # late news of a cover that a newer one has replaced
     if isinstance(step, Submit):
-        covers = trade.covers[:-1] if unsent else trade.covers
-        gone = replace(trade, covers=covers, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
-        return _with_trade(book, replace(gone, stop_passed=trade.stop_passed or STOP_PASSED in message))
+        gone = _still_to_cover(trade) if unsent else trade
+        gone = replace(gone, target_status=OrderStatus.REJECTED, stop_status=OrderStatus.REJECTED)
+        return _with_trade(book, _with_stop_refused(gone) if STOP_PASSED in message else gone)
     if isinstance(step, Cancel) and trade.is_renewing:
-        return _with_trade(book, _not_renewed(trade))
+        # What is ending already is not there to be asked twice.
+        is_ending = OrderStatus.PENDING_CANCEL in (trade.target_status, trade.stop_status)
+        is_repeat = trade.asked_again_at != trade.cancel_asked_at
+        return book if is_ending and is_repeat else _with_trade(book, _not_renewed(trade))
     if isinstance(step, Cancel):
         # A broker that was perhaps never asked is not slow.
         asked_at = None if message == NOBODY_ANSWERED else trade.cancel_asked_at
-        return _with_trade(book, replace(trade, cancel_requested=False, cancel_asked_at=asked_at))
+        return _with_trade(book, replace(trade, cancel_requested=False, cancel_asked_at=asked_at, asked_again_at=None))
     if step.role is GroupRole.STOP_LOSS:
-        is_stiff = trade.stop_is_stiff or http_status == NO_SUCH_CHANGE or NOT_YET in message
+        cannot_change = http_status == NO_SUCH_CHANGE and TOO_HIGH not in message
+        is_stiff = trade.stop_is_stiff or cannot_change or NOT_YET in message
         return _with_trade(book, replace(_stop_as_before(trade), stop_is_stiff=is_stiff))
     return _with_trade(book, _unmoved(trade))
 
 
+def _still_to_cover(trade: Trade) -> Trade:
+    """A trade whose last cover never left; a sale outside regular hours goes out as it was meant, since exits would sleep."""
+    waiting = replace(trade, covers=trade.covers[:-1])
+    if trade.sale_limit is None or trade.is_renewing:
+        return waiting
+    return replace(waiting, keep=0, next_sale_limit=trade.sale_limit)
+
+
 # Alpaca answers so when an order cannot be changed as it stands.
 NO_SUCH_CHANGE = 422
+# But with this, of a stop that would lie above the market: the order can be changed, and not to that price.
+TOO_HIGH = "stop_price must be"
 # Or with this, of a stop that sleeps where it does not move those; then it may take effect all the same.
 NOT_YET = "isn't sent to exchange yet"
 # What the desk itself says of a change that nobody had answered when its process ended.
@@ -131,11 +152,18 @@ NOBODY_ANSWERED = "a restart: nobody had answered"
 
 
 def _not_renewed(trade: Trade) -> Trade:
-    return replace(_stop_as_before(trade), is_renewing=False, keep=None, renewals=trade.renewals - 1)
+    before = replace(_stop_as_before(trade), is_renewing=False, keep=None, next_sale_limit=None)
+    return replace(before, renewals=trade.renewals - 1, cancel_asked_at=None, asked_again_at=None)
 
 
 def _stop_as_before(trade: Trade) -> Trade:
     return trade if trade.stop_before is None else replace(trade, stop_price=trade.stop_before, stop_before=None)
+
+
+def _with_stop_refused(trade: Trade) -> Trade:
+    """A trade whose stop the broker takes no more: one that was to rise goes back, one that was there is passed."""
+    was_to_rise = trade.stop_before is not None and trade.stop_price is not None and trade.stop_before < trade.stop_price
+    return _stop_as_before(trade) if was_to_rise else replace(trade, stop_passed=True)
 
 
 # Alpaca's words when a stop is not below the market (base-price rule); they refine a code that covers many refusals.
@@ -165,7 +193,7 @@ def with_event(book: Book, event: OrderEvent) -> Book:
         if fresh is None:
             return book
         book = _counted(book, event, fresh)
-        trade = _with_fill(trade, fresh, role)
+        trade = _with_fill(trade, fresh, role, event.key)
     # Late news of exits that a newer cover has replaced says nothing about the cover.
     if role is not GroupRole.ENTRY and event.key != trade.exits_key:
         return _with_trade(book, trade)
@@ -192,7 +220,7 @@ def with_unexpected(book: Book, event: OrderEvent) -> Book:
         return book
     closed = tuple(other for other in book.closed if other.key != trade.key)
     book = _counted(replace(book, closed=closed), event, fresh)
-    return _with_trade(book, _with_fill(trade, fresh, _role(event, trade)))
+    return _with_trade(book, _with_fill(trade, fresh, _role(event, trade), event.key))
 
 
 def uncounted(book: Book, event: OrderEvent) -> Fill | None:
@@ -221,7 +249,7 @@ def _role(event: OrderEvent, trade: Trade) -> GroupRole:
     return event.role
 
 
-def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
+def _with_fill(trade: Trade, fill: Fill, role: GroupRole, key: str) -> Trade:
     value = fill.price * fill.quantity
     if role is GroupRole.ENTRY:
         return replace(
@@ -230,6 +258,8 @@ def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
             entry_value=trade.entry_value + value,
             entered_at=trade.entered_at or fill.at,
         )
+    if trade.exits_for is not None and key == trade.exits_key:
+        trade = replace(trade, exits_for=trade.exits_for - fill.quantity)
     return replace(
         trade, exited=trade.exited + fill.quantity, exit_value=trade.exit_value + value, exited_at=fill.at, exit_role=role
     )
@@ -237,14 +267,20 @@ def _with_fill(trade: Trade, fill: Fill, role: GroupRole) -> Trade:
 
 def _with_status(trade: Trade, role: GroupRole, news: OrderStatus) -> Trade:
     if role is GroupRole.TAKE_PROFIT:
-        return replace(trade, target_status=next_status(trade.target_status, news))
+        return _revived(trade, trade.target_status, replace(trade, target_status=next_status(trade.target_status, news)), news)
     if role is GroupRole.STOP_LOSS:
-        return replace(trade, stop_status=next_status(trade.stop_status, news))
+        return _revived(trade, trade.stop_status, replace(trade, stop_status=next_status(trade.stop_status, news)), news)
     status = next_status(trade.entry_status, news)
     trade = replace(trade, entry_status=status)
     if status is OrderStatus.FILLED:
-        return replace(_with_exits(trade, OrderStatus.HELD), cancel_asked_at=None, cancel_requested=False)
+        return replace(_with_exits(trade, OrderStatus.HELD), cancel_asked_at=None, asked_again_at=None, cancel_requested=False)
     return _with_exits(trade, OrderStatus.CANCELED) if status in TERMINAL else trade
+
+
+def _revived(trade: Trade, before: OrderStatus, after: Trade, news: OrderStatus) -> Trade:
+    """A trade whose exits were ending and rest again: the broker took the request to end them back."""
+    is_back = trade.is_renewing and before is OrderStatus.PENDING_CANCEL and news in (OrderStatus.WORKING, OrderStatus.HELD)
+    return _not_renewed(after) if is_back else after
 
 
 def _with_exits(trade: Trade, status: OrderStatus) -> Trade:

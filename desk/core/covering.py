@@ -61,10 +61,12 @@ def bare(book: Book) -> list[Trade]:
 
 def _covers(trade: Trade) -> Iterator[Submit]:
     going = 0 if trade.keep is None else trade.shares - trade.keep
-    if trade.stop_passed or going <= 0:
+    if trade.keep == 0:
+        limit = trade.next_sale_limit
+        key = f"{trade.key}-sale{len(trade.covers) + 1}"
+        yield sale(trade, key, limit, "its exits were ended to sell it", extended_hours=limit is not None)
+    elif trade.stop_passed or going <= 0:
         yield _cover(trade, trade.shares)
-    elif trade.keep == 0:
-        yield sale(trade, f"{trade.key}-sale{len(trade.covers) + 1}", None, "its exits were ended to sell it")
     else:
         yield _cover(trade, trade.shares - going)
         yield _part_sale(trade, going)

@@ -62,7 +62,8 @@ _STALE_AFTER: dict[OrderStatus, frozenset[OrderStatus]] = {
     # A part that filled before the end may be told after it.
     S.CANCELED: frozenset({S.SENT, S.HELD, S.WORKING, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.REPLACED}),
     S.EXPIRED: frozenset({S.SENT, S.HELD, S.WORKING, S.PARTIALLY_FILLED, S.PENDING_CANCEL}),
-    S.REJECTED: frozenset({S.SENT}),
+    # An answer that was written before the end may be read after it.
+    S.REJECTED: frozenset({S.SENT, S.HELD, S.WORKING, S.PENDING_CANCEL}),
     S.REPLACED: frozenset({S.SENT}),
 }
 

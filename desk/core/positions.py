@@ -87,6 +87,8 @@ class Look:
             asked=_clock(trade.cancel_asked_at),
             sent=f"{'a sale' if trade.is_being_sold else 'exits'} sent at {_clock(trade.exits_at or trade.decided_at)}",
             target=trade.target_price,
+            limit=trade.sale_limit,
+            fitted=trade.exits_for,
             ended=len(trade.covers) - trade.renewals,
         )
 
@@ -120,13 +122,28 @@ STATES = (
         "{half}; its exits sleep until it is complete",
     ),
     State(lambda it: it.is_half, _BARE, "{half}; its exits sleep until it is complete"),
+    State(
+        lambda it: it.rests and it.trade.sale_limit is not None,
+        _FREE,
+        "being sold at {limit} or more, outside regular hours too; the sale is at the broker",
+    ),
     State(lambda it: it.rests and it.trade.is_being_sold, _FREE, "being sold; the sale is at the broker"),
     State(lambda it: it.rests and it.trade.stop_status in ENDED, _BARE, "target at the broker, but no stop: look at it"),
     State(lambda it: it.rests and it.trade.target_status in ENDED, _SAFE, "stop at the broker, no target"),
     State(lambda it: it.rests and it.trade.is_renewing, _SAFE, "stop and target at the broker, being replaced"),
     State(lambda it: it.rests and it.trade.exit_requested is not None, _SAFE, "being sold at {target} or more; the stop stands"),
+    State(lambda it: it.rests and not it.trade.fits, _FREE, "the exits are for {fitted} shares; the right ones are next"),
     State(lambda it: it.rests, USUAL.cover, USUAL.words),
-    State(lambda it: it.is_renewing and S.PENDING_CANCEL in it.exits, _FREE, "exits being replaced; the old ones are ending"),
+    State(
+        lambda it: it.is_renewing and S.PENDING_CANCEL in it.exits and it.is_within(SLOW_CANCEL, it.trade.cancel_asked_at),
+        _FREE,
+        "exits being replaced; the old ones are ending",
+    ),
+    State(
+        lambda it: it.is_renewing and S.PENDING_CANCEL in it.exits,
+        _BARE,
+        "exits asked at {asked} to end for others; the broker says for too long that they are ending",
+    ),
     State(lambda it: it.is_renewing, _BARE, "exits being replaced; the old ones have ended, the new ones are not sent yet"),
     State(
         lambda it: it.is_unanswered and it.is_within(ANSWER_AT_MOST, it.trade.exits_at or it.trade.decided_at),

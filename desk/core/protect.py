@@ -17,7 +17,7 @@ from decimal import Decimal
 from desk.core.keys import order_key
 from desk.core.tranches import choose
 from desk.domain.decisions import Approved, Denied, FixedExit, Intent, IntentKind, Reason
-from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderType, Side, TimeInForce
+from desk.domain.orders import TERMINAL, GroupRole, OrderClass, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.prices import PENNY as CENT
 from desk.domain.prices import Rounding, legal_price
 from desk.domain.steps import Cancel, ExitPrices, Replace, Step, Submit
@@ -39,6 +39,10 @@ class Stamp:
 # How far below the market an exit's limit goes to be marketable: wide enough for a fast market, never a market order,
 # since only the target's price may change inside a group.
 EXIT_COLLAR_FRACTION = 0.005
+# Outside regular hours the last trade is minutes old and the bid a percent or more below it. A limit takes the best bid there
+# is, so a wide one costs nothing in a thick book; in a thin one it bounds what the sale gives away, and each miss is another
+# half-minute under the stop.
+NIGHT_COLLAR_FRACTION = 0.02
 
 
 def protect(approved: Sequence[Approved], book: Book, stamp: Stamp) -> list[Step | Denied]:
@@ -131,6 +135,11 @@ def exit_limit(trade: Trade, price: float) -> Decimal:
     return max(marketable, legal_price(trade.stop_price + CENT, Rounding.UP))
 
 
+def night_limit(price: float) -> Decimal:
+    """A marketable sell limit near the last trade's `price` outside regular hours, when brokers take no market orders."""
+    return legal_price(price * (1 - NIGHT_COLLAR_FRACTION), Rounding.DOWN)
+
+
 def _reduce(intent: Intent, book: Book, stamp: Stamp) -> list[Step]:
     numbers = {trade.key: number for number, trade in enumerate(book.trades_of(intent.symbol), 1)}
     settled = [trade for trade in book.trades_of(intent.symbol) if is_settled(trade)]
@@ -159,7 +168,12 @@ def _taken_out(
 def is_settled(trade: Trade) -> bool:
     """Whether a trade's shares rest under exits of which nothing is being changed."""
     in_motion = trade.is_entry_working or trade.is_being_sold or trade.is_renewing or trade.exit_requested is not None
-    return trade.shares > 0 and not in_motion and has_exits(trade)
+    return trade.shares > 0 and not in_motion and has_exits(trade) and is_there(trade)
+
+
+def is_there(trade: Trade) -> bool:
+    """Whether it is known that the exits reached the broker: nothing can be asked of those that may not have."""
+    return OrderStatus.UNKNOWN not in (trade.target_status, trade.stop_status)
 
 
 def has_exits(trade: Trade) -> bool:
@@ -167,10 +181,10 @@ def has_exits(trade: Trade) -> bool:
     return any(status not in TERMINAL for status in (trade.target_status, trade.stop_status))
 
 
-def sale(trade: Trade, key: str, limit: Decimal | None, reason: str) -> Submit:
+def sale(trade: Trade, key: str, limit: Decimal | None, reason: str, extended_hours: bool = False) -> Submit:
     """A plain sale of bare shares, at the market when `limit` is None."""
     kind = OrderType.MARKET if limit is None else OrderType.LIMIT
-    spec = OrderSpec(key=key, symbol=trade.symbol, side=Side.SELL, quantity=trade.shares, type=kind, limit_price=limit)
+    spec = OrderSpec(key, trade.symbol, Side.SELL, trade.shares, kind, limit_price=limit, extended_hours=extended_hours)
     rule = FixedExit(0.0, 0.0)
     return Submit(spec, Intent(IntentKind.CLOSE, trade.symbol, trade.shares, float(limit or 0), rule, reason), covers=trade.key)
 

@@ -15,6 +15,8 @@ from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Si
 from desk.domain.prices import legal_price
 from desk.domain.trades import Book, Filled, Trade
 
+NONE = Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
@@ -30,18 +32,19 @@ class OpenOrder:
 class FilledOrder:
     """What one order at the broker has filled in all, in shares; a sale counts negative.
 
-    `member` is the `member_name` that the order has in the book, None for an order that the desk did not send.
+    `member` is the `member_name` that the order has in the book, None for an order that the desk did not send: somebody else may
+    trade parts of shares.
     """
 
     broker_id: str
     symbol: str
-    shares: int
+    shares: int | Decimal
     member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerView:
-    """The broker's word at one moment: shares held, open orders (None when not asked), orders with a fill of late."""
+    """The broker's word at one moment: whole shares held, open orders (None when not asked), orders with a fill of late."""
 
     shares: Mapping[str, int]
     orders: Sequence[OpenOrder] | None = None
@@ -53,7 +56,7 @@ class Foreign:
     """Shares by symbol that are known not to be the desk's, and how much of each foreign order, by its id, they include."""
 
     shares: Mapping[str, int] = field(default_factory=dict)
-    counted: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def reconcile(book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign) -> tuple[Break, ...]:
@@ -92,15 +95,16 @@ def _difference(
 def _share_break(symbol: str, expected: int, book: Book, broker: BrokerView, foreign: Foreign) -> Break:
     there = broker.shares.get(symbol, 0)
     ours = uncounted_of_ours(symbol, broker.fills, book.filled)
-    theirs = sum(each.shares - foreign.counted.get(each.broker_id, 0) for each in foreign_fills(broker, symbol))
-    explained = there - expected == ours + theirs
+    theirs = sum(_uncounted(foreign_fills(broker, symbol), foreign), start=NONE)
+    # Positions are counted in whole shares, and parts of shares may add up to one more or one less.
+    explained = abs(there - expected - ours - theirs) < 1
     if symbol not in book.symbols():
         return Break(symbol, expected, there, BreakKind.FOREIGN, "the desk never traded it")
     if explained and ours:
         return Break(symbol, expected, there, BreakKind.MISSED, f"fills of the desk's own orders come to {ours:+d}")
     # Who sold shares that the desk counts on, and that its exits are for, has not left it alone.
     if explained and there >= book.shares_of(symbol):
-        return Break(symbol, expected, there, BreakKind.FOREIGN, f"orders that are not the desk's filled {theirs:+d}")
+        return Break(symbol, expected, there, BreakKind.FOREIGN, f"orders that are not the desk's filled {theirs.normalize():+f}")
     return Break(symbol, expected, there)
 
 
@@ -116,7 +120,7 @@ def uncounted_of_ours(symbol: str, fills: Sequence[FilledOrder], filled: Mapping
     whole: dict[str, int] = {}
     for each in fills:
         if each.symbol == symbol and each.member is not None:
-            whole[each.member] = max(whole.get(each.member, 0), each.shares, key=abs)
+            whole[each.member] = max(whole.get(each.member, 0), int(each.shares), key=abs)
     fresh = {member: abs(shares) - filled.get(member, Filled()).shares for member, shares in whole.items()}
     return sum(max(0, fresh[member]) * (1 if shares > 0 else -1) for member, shares in whole.items())
 
@@ -150,7 +154,7 @@ class Differences:
 
     def __init__(self) -> None:
         self._foreign: dict[str, int] = {}
-        self._counted: dict[str, int] = {}
+        self._counted: dict[str, Decimal] = {}
         self._suspects: frozenset[str] = frozenset()
         self._looks_at_broker = False
 
@@ -172,6 +176,10 @@ class Differences:
     def see(self, seen: ForeignSeen) -> None:
         self._foreign[seen.symbol] = seen.shares
         self._counted.update(seen.counted)
+
+    def seen(self, found: Sequence[Break], book: Book, view: BrokerView) -> list[ForeignSeen]:
+        """What is new of foreign trades in a view, and what `found` of it."""
+        return foreign_seen(found, book, view, Foreign(self._foreign, self._counted))
 
     def leave(self, symbol: str, shares: int) -> None:
         """A person gave shares of `symbol` to the desk, or they were split; these are left."""
@@ -195,13 +203,36 @@ class Differences:
 HARMLESS = frozenset({Repair.LEAVE, Repair.WAIT})
 
 
-def foreign_seen(found: Sequence[Break], book: Book, view: BrokerView) -> list[ForeignSeen]:
-    """What the journal keeps of the foreign trades among the differences."""
+def foreign_seen(found: Sequence[Break], book: Book, view: BrokerView, foreign: Foreign) -> list[ForeignSeen]:
+    """What the journal keeps of the foreign trades among the differences, and of those that made none: shares that were bought
+    and sold again count too, or the next look would see half of them."""
+    return [
+        *_made_no_difference(found, view, foreign),
+        *_made_one(found, book, view),
+    ]
+
+
+def _made_no_difference(found: Sequence[Break], view: BrokerView, foreign: Foreign) -> list[ForeignSeen]:
+    differing = {each.symbol for each in found}
+    fills = {symbol: foreign_fills(view, symbol) for symbol in {each.symbol for each in view.fills} - differing}
+    return [
+        ForeignSeen(symbol, foreign.shares.get(symbol, 0), {fill.broker_id: Decimal(fill.shares) for fill in theirs})
+        for symbol, theirs in sorted(fills.items())
+        if _uncounted(theirs, foreign) and not sum(_uncounted(theirs, foreign), start=NONE)
+    ]
+
+
+def _uncounted(fills: Sequence[FilledOrder], foreign: Foreign) -> list[Decimal]:
+    fresh = (each.shares - foreign.counted.get(each.broker_id, NONE) for each in fills)
+    return [each for each in fresh if each]
+
+
+def _made_one(found: Sequence[Break], book: Book, view: BrokerView) -> list[ForeignSeen]:
     return [
         ForeignSeen(
             each.symbol,
             each.broker_shares - book.shares_of(each.symbol),
-            {fill.broker_id: fill.shares for fill in foreign_fills(view, each.symbol)},
+            {fill.broker_id: Decimal(fill.shares) for fill in foreign_fills(view, each.symbol)},
         )
         for each in found
         if each.kind is BreakKind.FOREIGN
@@ -250,5 +281,6 @@ def with_adopted(book: Book, adopted: SharesAdopted, stamp: Stamp) -> Book:
         entered=spec.quantity,
         entry_value=adopted.price * Decimal(spec.quantity),
         entered_at=stamp.at,
+        is_adopted=True,
     )
     return replace(book, open=MappingProxyType({**book.open, trade.key: trade}))

@@ -40,7 +40,8 @@ def explains(book: Book, foreign: int, there: int, split: SharesSplit) -> bool:
     after = _apportioned([part.held for part in parts], _ratio(split))
     left = split.new_shares - sum(after)
     enough = all(shares >= part.sold for part, shares in zip(parts, after, strict=True))
-    return enough and (left == 0 if foreign == 0 else left * foreign >= 0)
+    # Of a part of a share whole ones may come, which are nobody's trade.
+    return enough and (left == 0 if foreign == 0 and not split.fraction else left * (foreign or 1) >= 0)
 
 
 def with_split(book: Book, split: SharesSplit, foreign: int) -> tuple[Book, int]:
@@ -71,19 +72,20 @@ def ends(book: Book, old: Collection[str], stamp: Stamp) -> list[Cancel]:
     ]
 
 
-# Alpaca's words when an exit is for shares of which there are none.
-NO_POSITION = "must be exit orders"
+# Alpaca's words when an exit, or a sale, is for shares of which there are none.
+NO_POSITION = ("must be exit orders", "position intent mismatch")
 
 
 def perhaps_split(refusal: BrokerRefusal) -> BrokerRefusal:
     """The refusal of an exit, as one that is no mistake where all the shares may have been paid out by a reverse split: the next
     count of the shares tells, and trying again in vain has an end."""
-    return replace(refusal, explained=True) if NO_POSITION in refusal.message else refusal
+    return replace(refusal, explained=True) if any(words in refusal.message for words in NO_POSITION) else refusal
 
 
 def told(split: SharesSplit) -> str:
     """For people: what became of the shares, and what the broker pays out in cash, as no whole share came of it."""
-    cash = split.old_shares * _ratio(split) - split.new_shares
+    # A position that had a part of a share may keep one.
+    cash = 0 if split.fraction else split.old_shares * _ratio(split) - split.new_shares
     rest = f"; the broker pays {float(cash):.4g} of a share out in cash" if cash > 0 else ""
     return (
         f"{split.symbol}: a split of {split.new_rate.normalize():f} for {split.old_rate.normalize():f} on {split.on} made "
@@ -190,6 +192,8 @@ def _rescaled(part: _Part, shares: int, split: SharesSplit) -> Trade:
         first_target=_price(trade.first_target, split, Rounding.UP),
         stop_price=_price(trade.stop_price, split, Rounding.DOWN),
         stop_before=_price(trade.stop_before, split, Rounding.DOWN),
+        sale_limit=_price(trade.sale_limit, split, Rounding.DOWN),
+        next_sale_limit=_price(trade.next_sale_limit, split, Rounding.DOWN),
     )
 
 

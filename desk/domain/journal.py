@@ -103,7 +103,7 @@ class ForeignSeen:
 
     symbol: str
     shares: int
-    counted: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,24 @@ class SharesAdopted:
 
 
 @dataclass(frozen=True, slots=True)
+class ResidueStop:
+    """A day's order that sells part of a share, which no exit of the book can be for: a stop at `stop_price` dollars, or at the
+    market where that is None. Journaled before it is sent; a symbol has at most one in a `session` (New York).
+    """
+
+    key: str
+    symbol: str
+    quantity: Decimal
+    session: date
+    stop_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class SharesSplit:
-    """A stock split as the broker booked it: `old_shares` of `symbol` in the whole account became `new_shares`.
+    """A stock split as the broker booked it: `old_shares` of `symbol` in the whole account became `new_shares`, both whole.
 
     `new_rate` shares for every `old_rate`, from the start of the day `on` (New York) on. `activity_ids` are the broker's: no
-    split counts twice.
+    split counts twice. `fraction` is the part of a share that was there beside `old_shares`; whole shares may come of it.
     """
 
     symbol: str
@@ -139,6 +152,7 @@ class SharesSplit:
     old_rate: Decimal
     on: date
     activity_ids: tuple[str, ...] = ()
+    fraction: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +216,7 @@ RowValue = (
     | ForeignOrder
     | ForeignSeen
     | SharesAdopted
+    | ResidueStop
     | SharesSplit
     | BreakFound
     | ModeChanged
@@ -222,6 +237,6 @@ class Row:
     @property
     def step_key(self) -> str | None:
         """Unique key of a message to the broker, None for everything else."""
-        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder | SharesAdopted):
+        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder | SharesAdopted | ResidueStop):
             return self.value.key
         return None

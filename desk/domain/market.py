@@ -39,6 +39,14 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Print:
+    """A trade of the market: dollars a share, and when (aware)."""
+
+    price: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """A snapshot at `now` (aware, UTC). Symbols without usable data are in `unusable` with the reason, not in `bars`.
 

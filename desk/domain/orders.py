@@ -112,6 +112,7 @@ class OrderSpec:
     Prices in dollars on the tick grid, quantity in whole shares above zero. `take_profit` and `stop_loss` are the exits of
     a bracket (one of them of an OTO) or the two members of an OCO. A multi-leg order has `legs` alone: quantity counts its
     units, `symbol` is the underlying, `side` says nothing, and `limit_price` is a unit's, a debit above zero, a credit below.
+    With `extended_hours` it trades before and after regular hours too, which brokers allow simple limit orders alone.
     """
 
     key: str
@@ -126,6 +127,7 @@ class OrderSpec:
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     legs: tuple[Leg, ...] = ()
+    extended_hours: bool = False
 
     def leg(self, role: GroupRole) -> Leg | None:
         """The leg behind a role, None for a role that is no leg."""
@@ -167,6 +169,8 @@ def _first_problem(spec: OrderSpec) -> str | None:
         return "a stop order needs stop_price"
     if spec.type is OrderType.MARKET and (spec.limit_price is not None or spec.stop_price is not None):
         return "a market order takes no price"
+    if spec.extended_hours and not (spec.type is OrderType.LIMIT and spec.order_class is OrderClass.SIMPLE):
+        return "extended_hours is for simple limit orders alone"
     return _legs_problem(spec) or _exits_problem(spec)
 
 

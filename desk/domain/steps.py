@@ -56,7 +56,8 @@ class Cancel:
     """Ask the broker to cancel the whole group that was sent under `of_key`, by its member `role`.
 
     When exits are canceled, shares that are held get new ones: `keep` of them (None for all; the others are sold), with the
-    stop at `stop_price` (None for where it is).
+    stop at `stop_price` (None for where it is). With `sale_limit`, in dollars, for `keep` of 0 alone, they are sold at that or
+    more outside regular hours too; None for a sale at the market.
     """
 
     key: str
@@ -66,6 +67,7 @@ class Cancel:
     role: GroupRole = GroupRole.ENTRY
     keep: int | None = None
     stop_price: Decimal | None = None
+    sale_limit: Decimal | None = None
 
 
 Step = Submit | Replace | Cancel

@@ -38,7 +38,10 @@ class Trade:
     began. While the desk itself ends the
     exits to replace them, `is_renewing`, and `keep` of the shares stay (None for all). `renewals` counts how often it did,
     `lots` how often shares were split off, `exits_at` is when the exits in force were sent. `stop_is_stiff` when the broker
-    does not move a stop that sleeps; `sold_as` says what a plain sale was for.
+    does not move a stop that sleeps; `cancel_asked_at` and `asked_again_at` are when its entry or its exits were first and last
+    asked to end, `exits_for` the shares that the exits of the last cover may still sell; `sold_as` says what a plain sale was
+    for. `sale_limit` is that of a sale in force which trades outside regular hours too, `next_sale_limit` that of the one which
+    follows when the exits have ended. `is_adopted` when a person bought the shares and gave them to the desk.
     """
 
     spec: OrderSpec
@@ -76,6 +79,11 @@ class Trade:
     lots: int = 0
     exits_at: datetime | None = None
     sold_as: IntentKind | None = None
+    asked_again_at: datetime | None = None
+    exits_for: int | None = None
+    sale_limit: Decimal | None = None
+    next_sale_limit: Decimal | None = None
+    is_adopted: bool = False
 
     @property
     def key(self) -> str:
@@ -115,12 +123,17 @@ class Trade:
 
     @property
     def is_protected(self) -> bool:
-        """Whether target or stop is live at the broker, and nothing is still being bought, plainly sold or replaced; the quantity
-        of the exits is the group's own."""
+        """Whether target or stop is live at the broker, and nothing is still being bought, plainly sold or replaced, and the
+        exits are for as many shares as there are."""
         if self.shares == 0:
             return True
         in_motion = self.is_entry_working or self.is_renewing or self.is_being_sold
-        return not in_motion and (self.target_status in LIVE or self.stop_status in LIVE)
+        return not in_motion and self.fits and (self.target_status in LIVE or self.stop_status in LIVE)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the exits are for as many shares as there are, as far as is known."""
+        return self.exits_for is None or self.exits_for == self.shares
 
 
 def _empty() -> Mapping[str, Trade]:

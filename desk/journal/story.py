@@ -11,7 +11,7 @@ from desk.journal.reader import JournalReader
 from desk.journal.stored import Stored
 
 # Rows that give a message its key, or an order its name at the broker.
-_SPEAKING = ("submit", "replace", "cancel", "acknowledged", "event")
+_SPEAKING = ("submit", "replace", "cancel", "residue_stop", "acknowledged", "event")
 
 
 def story(reader: JournalReader, key: str) -> Iterator[Stored]:

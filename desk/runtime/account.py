@@ -16,6 +16,7 @@ from alpaca.common.exceptions import APIError
 from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.resync import OVERLAP
 from desk.core.reconcile import HARMLESS, BrokerView, FilledOrder, OpenOrder
+from desk.core.residue import exact, fraction, is_residue_key, whole
 from desk.core.splits import told
 from desk.domain.breaks import Break, BreakKind, Repair
 from desk.domain.journal import SharesSplit
@@ -41,20 +42,19 @@ class LumibotAccountFeed:
             if position.asset == quote_asset:
                 cash_usd = float(position.quantity)
             elif position.quantity:
-                shares[position.asset.symbol] = whole(float(position.quantity))
+                shares[position.asset.symbol] = whole(position.quantity)
         return Account(float(strategy.portfolio_value), cash_usd, shares)
-
-
-def whole(shares: float) -> int:
-    """Shares counted whole, a fraction up: a fractional holding must be seen, and stays seen as it was."""
-    return math.ceil(abs(shares)) * (1 if shares > 0 else -1)
 
 
 def broker_account(api: Any) -> Account:
     """The account as the broker tells it now; two requests."""
     account = api.get_account()
-    shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
-    return Account(float(account.equity), float(account.cash), shares)
+    return Account(float(account.equity), float(account.cash), held(api))
+
+
+def held(api: Any) -> dict[str, int]:
+    """Whole shares of each position, as the broker tells them now; one request."""
+    return {position.symbol: whole(position.qty) for position in api.get_all_positions()}
 
 
 # ---- the broker's word for a reconciliation ------------------------------------------------------------------------------
@@ -68,12 +68,16 @@ def broker_view(api: Any, after: datetime, member_of: MemberOf, names: dict[str,
     """Positions, open orders, and orders that filled after a moment (aware); four requests, and more for orders of long before.
 
     `member_of(broker_id, client_order_id)` names the desk's group and the role that an order has, None for somebody else's.
-    `names` are client order ids by the broker's, which never change; what is asked for is added.
+    `names` are client order ids by the broker's, which never change; what is asked for is added. Orders for residues are left
+    out: they are nobody else's, and what they trade is in no whole share.
     """
     fills = {str(raw["order_id"]): raw for raw in activities(api, "FILL", after)}  # the last one of an order has its whole
     _learn_names(api, after, {each for each in fills if member_of(each, "") is None}, names)
-    shares = {position.symbol: whole(float(position.qty)) for position in api.get_all_positions()}
-    return BrokerView(shares, _open_orders(api, member_of), [_filled_order(raw, member_of, names) for raw in fills.values()])
+    shares = held(api)
+    filled = ((raw, member_of(each, "") or member_of(each, names.get(each, ""))) for each, raw in fills.items())
+    return BrokerView(
+        shares, _open_orders(api, member_of), [_filled_order(raw, each) for raw, each in filled if not _is_of_residue(each)]
+    )
 
 
 def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
@@ -86,7 +90,12 @@ def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
         for raw in listed
         if raw.get("symbol")  # an order of several legs has none
         for member in [member_of(str(raw["id"]), _client_id(raw))]
+        if not _is_of_residue(member)
     ]
+
+
+def _is_of_residue(member: Member | None) -> bool:
+    return member is not None and is_residue_key(member[0])
 
 
 def activities(api: Any, kind: str, after: datetime) -> Iterator[Raw]:
@@ -110,12 +119,9 @@ def _learn_names(api: Any, after: datetime, wanted: set[str], names: dict[str, s
         names[order_id] = _client_id(api.get(f"/orders/{order_id}"))
 
 
-def _filled_order(raw: Raw, member_of: MemberOf, names: Mapping[str, str]) -> FilledOrder:
-    order_id = str(raw["order_id"])
-    member = member_of(order_id, "") or member_of(order_id, names.get(order_id, ""))
-    sign = 1 if raw["side"] == "buy" else -1
-    shares = sign * whole(float(raw["cum_qty"]))
-    return FilledOrder(order_id, str(raw["symbol"]), shares, None if member is None else member_name(*member))
+def _filled_order(raw: Raw, member: Member | None) -> FilledOrder:
+    shares = exact(raw["cum_qty"]) * (1 if raw["side"] == "buy" else -1)
+    return FilledOrder(str(raw["order_id"]), str(raw["symbol"]), shares, None if member is None else member_name(*member))
 
 
 def _client_id(raw: Raw) -> str:
@@ -164,7 +170,7 @@ def _booked(api: Any, symbol: str, rows: Sequence[Raw]) -> SharesSplit | None:
         return None
     new_rate, old_rate, on = terms
     ids = tuple(str(raw["id"]) for raw in rows)
-    return SharesSplit(symbol, whole(float(old)), whole(float(new)), new_rate, old_rate, on, ids)
+    return SharesSplit(symbol, int(old), int(new), new_rate, old_rate, on, ids, fraction(float(old)))
 
 
 def _terms(api: Any, symbol: str, day: date, old: Fraction, new: Fraction) -> tuple[Decimal, Decimal, date] | None:
@@ -205,7 +211,7 @@ class Splits:
 
         One request when nothing differs. Raises what the broker raises when it does not answer.
         """
-        return self.explain({position.symbol: whole(float(position.qty)) for position in self.api.get_all_positions()})
+        return self.explain(held(self.api))
 
     def explain(self, shares: Mapping[str, int]) -> bool:
         """The same for `shares` by symbol that the broker has just told."""

@@ -1,4 +1,4 @@
-"""A guardian that also counts the shares at the broker: a split is recognised before the market opens on it."""
+"""A guardian that also looks at the account: a split is recognised before the opening, parts of shares get stops after it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from desk.domain.steps import Step
 from desk.runtime.account import Splits
 from desk.runtime.build import Cast, market_hours
 from desk.runtime.guardian import Guardian, Hours, Prices
+from desk.runtime.residue import Residues
 
 log = logging.getLogger(__name__)
 # Positions are scaled early in the morning; when that is booked differs. Each look costs a request.
@@ -31,20 +32,30 @@ AGAIN = AGAIN_AFTER
 
 class AccountGuardian(Guardian):
     """A guardian that counts the shares at the broker too: at times before each opening (the longest first), when shares are
-    bare, since a broker ends exits for more shares than a reverse split left, and when Lumibot's count differs."""
+    bare, since a broker ends exits for more shares than a reverse split left, and when Lumibot's count differs. It
+    looks after parts of shares too, where there is something to do that."""
 
     def __init__(
-        self, splits: Splits, prices: Prices, clock: Clock, hours: Hours, every: timedelta, before_opening: Sequence[timedelta]
+        self,
+        splits: Splits,
+        prices: Prices,
+        clock: Clock,
+        hours: Hours,
+        every: timedelta,
+        before_opening: Sequence[timedelta],
+        residues: Residues | None = None,
     ) -> None:
         super().__init__(splits.desk, prices, clock, hours, every)
         self._splits = splits
+        self._residues = residues
         self._before_opening = before_opening
         self._counted_at = clock.now()
         self._tried_at: datetime | None = None
         self._iteration = -1
 
     def next_look(self, now: datetime) -> datetime | None:
-        due = [moment for moment in (super().next_look(now), self._next_count(now)) if moment is not None]
+        residues = None if self._residues is None else self._residues.next_look(now)
+        due = [moment for moment in (super().next_look(now), self._next_count(now), residues) if moment is not None]
         return min(due, default=None)
 
     def _next_count(self, now: datetime) -> datetime | None:
@@ -65,6 +76,8 @@ class AccountGuardian(Guardian):
         due = self._next_count(now)
         if due is not None and due <= now:
             self._count(now)
+        if self._residues is not None:
+            self._residues.look(now)
         return super().look()  # which ends what a split has left on old terms, too
 
     def _count(self, now: datetime) -> None:
@@ -89,4 +102,12 @@ def _next_of(before_opening: Sequence[timedelta], after: datetime) -> datetime:
 def account_guardian(cast: Cast, broker: DeskAlpaca, every: timedelta, splits: Splits, looks: Sequence[timedelta]) -> Guardian:
     """A guardian over the desk of `cast`, with prices and shares from `broker`."""
     feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
-    return AccountGuardian(splits, feed, cast.clock, market_hours, every, looks)
+    return AccountGuardian(splits, feed, cast.clock, market_hours, every, looks, _residues(cast, broker, splits))
+
+
+def _residues(cast: Cast, broker: DeskAlpaca, splits: Splits) -> Residues | None:
+    """What looks after parts of shares; None where the person wants shares that the desk did not buy left alone."""
+    behaviour = cast.request.settings.behaviour
+    if behaviour.found_positions == "report":
+        return None
+    return Residues(cast.desk, broker.api, broker.send, behaviour.stop_loss_fraction, splits.show)

@@ -108,8 +108,10 @@ class AlpacaRun:
             broker = connect(cast := self._cast(desk))
             stack.callback(broker.close)
             _await_stream(broker)
-            every = timedelta(seconds=self.request.settings.behaviour.guardian_seconds)
-            guardian = GuardianThread(account_guardian(cast, broker, every, self._splits(cast, broker), LIVE_LOOKS), desk)
+            behaviour = self.request.settings.behaviour
+            every = timedelta(seconds=behaviour.guardian_seconds)
+            watching = account_guardian(cast, broker, every, self._splits(cast, broker), LIVE_LOOKS)
+            guardian = GuardianThread(watching.at_night(behaviour.extended_hours), desk)
             stack.callback(guardian.stop)
             error = self._trade(cast, broker, pulse, guardian, journal.nonce)
             return self._result(desk, journal, stopwatch() - began, error)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from desk.core.reconcile import HARMLESS, BrokerView, foreign_seen
+from desk.core.reconcile import HARMLESS, BrokerView
 from desk.core.splits import explains
 from desk.domain.breaks import Break, BreakKind, Repair
-from desk.domain.decisions import Mode
+from desk.domain.decisions import Denied, Mode, Reason
 from desk.domain.journal import BreakFound, ForeignSeen, RowValue, RunStarted, SharesSplit
-from desk.domain.trades import Account
+from desk.domain.orders import OrderClass, Side
+from desk.domain.steps import Step, Submit
+from desk.domain.trades import Account, Book
 from desk.runtime.ledger import Ledger
+
+# Lumibot asks for the positions before each iteration, and hears of fills by the same stream as the desk, a moment later. What
+# was bought within this time may not be among its shares yet; what was sold elsewhere is missing for good.
+LUMIBOT_LAGS_AT_MOST = timedelta(seconds=60)
 
 
 class Comparison:
@@ -29,14 +36,14 @@ class Comparison:
             started = replace(started, foreign=self._ledger.differences.foreign_is(view.shares))
         self._write([started])
         found = self._ledger.differences.between(self._ledger.book, view)
-        self._see(foreign_seen(found, self._ledger.book, view))
+        self._see(self._ledger.differences.seen(found, self._ledger.book, view))
         unexplained = [each for each in found if each.repair is Repair.HALT]
         self._write([BreakFound(each) for each in unexplained])
         return tuple(unexplained)
 
     def look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
         found = self._ledger.differences.look(self._ledger.book, view, strategy)
-        self._see(foreign_seen(found, self._ledger.book, view))
+        self._see(self._ledger.differences.seen(found, self._ledger.book, view))
         return found
 
     def _see(self, seen: Sequence[ForeignSeen]) -> None:
@@ -52,6 +59,11 @@ class Comparison:
         lasting = self._ledger.differences.lumibot(self._ledger.book, account.shares)
         self._halt_on(lasting)
         return lasting
+
+    def sellable(self, planned: Sequence[Step | Denied], account: Account, at: datetime) -> list[Step | Denied]:
+        """What is planned, without plain sales of shares that somebody else has sold: refused, with words for the person."""
+        gone = shares_gone(self._ledger.book, account, at)
+        return [_refused(symbol, *gone[symbol]) if (symbol := _plainly_sold(each)) in gone else each for each in planned]
 
     def _halt_on(self, lasting: Sequence[Break]) -> None:
         if lasting and self._ledger.mode is Mode.ACTIVE:
@@ -77,3 +89,33 @@ class Comparison:
         self._write([split])
         ledger.split(split)
         return True
+
+
+# ---- shares that somebody else sold --------------------------------------------------------------------------------------
+
+
+def shares_gone(book: Book, account: Account, at: datetime) -> dict[str, tuple[int, int]]:
+    """Shares in the book and in the account by symbol, where the account has fewer and Lumibot had the time to know of them."""
+    fresh = {trade.symbol for trade in book.open.values() if trade.entered_at and at - trade.entered_at < LUMIBOT_LAGS_AT_MOST}
+    both = {symbol: (ours, account.shares.get(symbol, 0)) for symbol, ours in book.shares().items() if symbol not in fresh}
+    return {symbol: (ours, there) for symbol, (ours, there) in both.items() if there < ours}
+
+
+def _plainly_sold(planned: Step | Denied) -> str:
+    """The symbol of a plain sale, "" for everything else.
+
+    Exits that rest hold their shares at the broker: moving them to the market cannot sell more than there is.
+    """
+    if not isinstance(planned, Submit):
+        return ""
+    spec = planned.spec
+    return spec.symbol if spec.side is Side.SELL and spec.order_class is OrderClass.SIMPLE else ""
+
+
+def _refused(symbol: str, ours: int, there: int) -> Denied:
+    text = (
+        f"the account holds {there} shares and the desk counts on {ours}: somebody else sold the difference, by hand perhaps. "
+        "Nothing is sent, as a sale could go short. Look at the account at the broker: buy back what is missing, or begin "
+        "another run and give it what is left with `desk adopt`"
+    )
+    return Denied(symbol, Reason.SHARES_GONE, text, {"book_shares": ours, "account_shares": there})

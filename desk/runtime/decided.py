@@ -28,3 +28,7 @@ class Plan:
     verdicts: tuple[Approved | Denied, ...]
     unsound: tuple[Denied, ...]
     left_alone: tuple[Denied, ...]
+
+    @property
+    def approved(self) -> list[Approved]:
+        return [verdict for verdict in self.verdicts if isinstance(verdict, Approved)]

@@ -9,6 +9,7 @@ from functools import partial
 
 from desk.core.covering import given_up
 from desk.core.ports import Clock, Gateway, Journal
+from desk.core.prints import Known, last_prices, rising_prices
 from desk.core.protect import Stamp, protect
 from desk.core.rebalance import RebalanceRules, rebalance
 from desk.core.reconcile import BrokerView, Differences
@@ -17,7 +18,7 @@ from desk.core.splits import ends, perhaps_split
 from desk.core.targets import checked
 from desk.core.upkeep import bids, stale_entries
 from desk.domain.breaks import Break
-from desk.domain.decisions import Approved, Denied, Mode, Target
+from desk.domain.decisions import Denied, Mode, Target
 from desk.domain.journal import (
     Acknowledged,
     BrokerRefusal,
@@ -64,6 +65,7 @@ class Desk:
         self._runner: Runner = InlineRunner()
         self._gateway: Gateway | None = None
         self._ledger = Ledger(journal.nonce)
+        self.residues = self._ledger.residues
         self._protection = Protection(self._ledger, self._execute, self._halt)
         self._comparison = Comparison(self._ledger, self._write_now, self._halt)
         self._is_linked = True
@@ -139,7 +141,7 @@ class Desk:
         due = self._protection.upkeep(bids(self._ledger.book, market), stamp)
         upkeep = self._execute([*due, *stale_entries(self._ledger.book, stamp)], market.now)
         plan = self._plan(market, account, targets)
-        planned = protect([verdict for verdict in plan.verdicts if isinstance(verdict, Approved)], self._ledger.book, stamp)
+        planned = self._comparison.sellable(protect(plan.approved, self._ledger.book, stamp), account, market.now)
         denied = [verdict for verdict in (*plan.unsound, *plan.verdicts, *planned) if isinstance(verdict, Denied)]
         self._write(denied, market.now)
         steps = self._execute([step for step in planned if not isinstance(step, Denied)], market.now)
@@ -160,15 +162,15 @@ class Desk:
         verdicts = review(balanced.intents, Situation(book, account, self._limits, mode, market.session))
         return Plan(tuple(verdicts), tuple(unsound), balanced.left_alone)
 
-    def guard(self, prices: Mapping[str, float], is_last: bool = False) -> tuple[Step, ...]:
+    def guard(self, known: Known, is_last: bool = False, night: Known | None = None) -> tuple[Step, ...]:
         """Look after the book between iterations: exits for bare shares, ends for what hangs, stops that rise or were passed.
 
-        `prices` are what a share of each symbol fetches now, in dollars, while the market is open; none while it is closed.
-        Nobody looks after the one that `is_last`.
+        `known` are trades of each symbol while the market is open; none while it is closed. Those of `night`, outside regular
+        hours, are for stops alone. Nobody looks after the one that `is_last`.
         """
-        return self._runner.call(lambda: self._guard(prices, is_last))
+        return self._runner.call(lambda: self._guard(known, is_last, night))
 
-    def _guard(self, prices: Mapping[str, float], is_last: bool) -> tuple[Step, ...]:
+    def _guard(self, known: Known, is_last: bool, night: Known | None) -> tuple[Step, ...]:
         if self._gateway is None:
             return ()
         self._absorb()
@@ -176,8 +178,9 @@ class Desk:
         stamp = Stamp(self._journal.nonce, now)
         self._protection.watch_slow_cancels(now)
         ended = self._end_old_orders(now)
-        kept = self._execute(self._protection.between(prices, stamp, is_last), now)
-        passed, instead = self._protection.passed_stops(prices, stamp)
+        by_night = None if night is None else last_prices(night)
+        kept = self._execute(self._protection.between(rising_prices(known), stamp, is_last, by_night), now)
+        passed, instead = self._protection.passed_stops(known, stamp, night)
         self._write(passed, now)
         return (*ended, *kept, *self._execute(instead, now))
 
@@ -382,7 +385,7 @@ class Desk:
         refused = [(word, self._ledger.refuse(word)) for word in words if isinstance(word, BrokerRefusal)]
         for word in words:
             if isinstance(word, Acknowledged):
-                self._ledger.sent.answer(word)
+                self._ledger.answer(word)
         for event in odd:
             self._set_mode(Mode.HALTED, f"unexpected news of {event.key}: its {event.role.value} is {event.status.value}")
         for refusal, step in refused:

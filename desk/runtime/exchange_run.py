@@ -102,7 +102,8 @@ class ExchangeRun:
                 pulse.follow(Vitals(lambda: stream_of(broker)))
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
             if not self.request.dry_run:  # nothing is sent, so there is nothing to look after
-                stage.watch_with(account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS))
+                guardian = account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS)
+                stage.watch_with(guardian.at_night(self.request.settings.behaviour.extended_hours))
             error = self._play(cast, broker, stage, sessions, journal.nonce)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)

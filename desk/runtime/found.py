@@ -10,9 +10,9 @@ from typing import Any
 from desk.core.ports import Clock
 from desk.core.protect import Stamp
 from desk.core.reconcile import adoption
+from desk.core.residue import whole
 from desk.domain.decisions import FixedExit
 from desk.domain.journal import SharesAdopted
-from desk.runtime.account import whole
 from desk.runtime.desk import Desk
 
 REASON = "found in the account without exits of the desk's"
@@ -51,15 +51,15 @@ class FoundPositions:
 
     def _adopted(self, position: Any, ours: int, foreign: int) -> SharesAdopted | None:
         # No more than what is known as somebody else's: a fill of the desk's own may be in the position and not in the book yet.
-        held, free = float(position.qty), float(position.qty_available or 0)
-        count = int(min(held - ours, free, foreign))
+        held, free = whole(position.qty), whole(position.qty_available or 0)
+        count = min(held - ours, free, foreign)
         if count < 1 or str(getattr(position.asset_class, "value", position.asset_class)) != "us_equity":
             return None
         paid, now = float(position.avg_entry_price), float(position.current_price or 0)
         base = self._base(paid, now)
         number = 1 + len(self.desk.book.trades_of(position.symbol))
         spec = adoption(Stamp(self.nonce, self.clock.now()), position.symbol, count, base, self.rule, number)
-        left = whole(held) - ours - count
+        left = held - ours - count
         return SharesAdopted(spec, Decimal(str(paid)), REASON, left, self.rule)
 
     def _base(self, paid: float, now: float) -> float:

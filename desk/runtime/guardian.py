@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from threading import Event, Thread
-from typing import Protocol
+from typing import Protocol, Self
 
 from alpaca.common.exceptions import APIError
 from requests import RequestException
 
 from desk.core.ports import Clock
-from desk.core.upkeep import next_deadline
+from desk.core.prints import Known, seen_since
+from desk.core.upkeep import CROSSED_AT_MOST, next_deadline
+from desk.data import calendars
+from desk.data.calendars import NEW_YORK
+from desk.domain.market import Print
 from desk.domain.steps import Step
 from desk.runtime.desk import Desk
 
@@ -25,11 +29,30 @@ Hours = Callable[[datetime], tuple[datetime, datetime] | None]
 # Between two looks at prices in a replay: virtual minutes, each costs a request.
 REPLAY_EVERY = timedelta(minutes=15)
 LONGEST_NAP_SECONDS = 1.0
+# Alpaca's extended hours: until 20:00, on half days until 17:00
+# (https://alpaca.markets/learn/how-to-enable-stock-market-trading-from-4-am-to-8-pm-et/).
+EXTENDED_FROM, EXTENDED_AFTER_CLOSE = time(4), timedelta(hours=4)
+
+
+def is_extended(moment: datetime) -> bool:
+    """Whether orders for extended hours trade at `moment` (aware), regular hours included."""
+    there = moment.astimezone(NEW_YORK)
+    session = calendars.session_on(there.date())
+    return session is not None and there.time() >= EXTENDED_FROM and moment < session.closes_at + EXTENDED_AFTER_CLOSE
+
+
+def night_began(moment: datetime) -> datetime:
+    """When the extended hours before or after a session began to which `moment` belongs."""
+    there = moment.astimezone(NEW_YORK)
+    session = calendars.session_on(there.date())
+    if session is not None and moment >= session.closes_at:
+        return session.closes_at
+    return datetime.combine(there.date(), EXTENDED_FROM, NEW_YORK)
 
 
 class Prices(Protocol):
-    def last_prices(self, symbols: Sequence[str]) -> Mapping[str, float]:
-        """Last trade of each symbol in dollars, those left out of which nothing recent is known."""
+    def last_prices(self, symbols: Sequence[str]) -> Mapping[str, Print]:
+        """Last trade of each symbol, those left out of which nothing recent is known."""
         ...
 
 
@@ -43,6 +66,13 @@ class Guardian:
         self._hours = hours
         self._every = every
         self._looked_at: datetime | None = None
+        self._works_at_night = False
+        self._known: Known = {}
+
+    def at_night(self, is_wanted: bool) -> Self:
+        """The guardian, which with `is_wanted` looks for passed stops outside regular hours too."""
+        self._works_at_night = is_wanted
+        return self
 
     def next_look(self, now: datetime) -> datetime | None:
         """When to look again, which may be past; None while there is nothing to look after."""
@@ -51,7 +81,7 @@ class Guardian:
         return min(due, default=None)
 
     def _next_prices(self, now: datetime) -> datetime | None:
-        if self._hours(now) is None:
+        if self._hours(now) is None and not self._is_night(now):
             return None
         return now if self._looked_at is None else self._looked_at + self._every
 
@@ -59,8 +89,21 @@ class Guardian:
         """Look at the prices of what is held, and have the desk do what is due. A broker that is silent gives no prices."""
         now = self._clock.now()
         self._looked_at = now
-        held = sorted(self._desk.book.shares())
-        return self._desk.guard(self._known(held) if held and self._hours(now) is not None else {})
+        held, since = sorted(self._desk.book.shares()), self._began(now)
+        latest = self._latest(held) if held and since is not None else {}
+        # What traded before, while other people did or few, says little of the market now.
+        self._known = {} if since is None else seen_since(self._known, latest, since, CROSSED_AT_MOST)
+        return self._desk.guard({}, night=self._known) if self._is_night(now) else self._desk.guard(self._known)
+
+    def _began(self, now: datetime) -> datetime | None:
+        """When the hours began to which a look belongs; None when prices are not looked at."""
+        hours = self._hours(now)
+        if hours is not None:
+            return hours[0]
+        return night_began(now) if self._is_night(now) else None
+
+    def _is_night(self, now: datetime) -> bool:
+        return self._works_at_night and self._hours(now) is None and is_extended(now)
 
     def look_if_due(self) -> bool:
         """Whether a look was due and taken."""
@@ -71,7 +114,7 @@ class Guardian:
         self.look()
         return True
 
-    def _known(self, symbols: Sequence[str]) -> Mapping[str, float]:
+    def _latest(self, symbols: Sequence[str]) -> Mapping[str, Print]:
         try:
             return self._prices.last_prices(symbols)
         except (RequestException, APIError) as error:

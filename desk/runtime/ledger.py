@@ -9,6 +9,7 @@ from desk.core.book import NOBODY_ANSWERED, with_event, with_refusal, with_step,
 from desk.core.keys import order_key
 from desk.core.protect import Stamp
 from desk.core.reconcile import Differences, with_adopted
+from desk.core.residue import ResidueStops
 from desk.core.splits import orders_before, with_split
 from desk.domain.decisions import Mode
 from desk.domain.journal import (
@@ -18,6 +19,7 @@ from desk.domain.journal import (
     ForeignSeen,
     IterationDone,
     ModeChanged,
+    ResidueStop,
     Row,
     RowValue,
     RunStarted,
@@ -45,6 +47,7 @@ class Ledger:
         self.foreign = ForeignOrders()
         self.differences = Differences()
         self.past = Past()
+        self.residues = ResidueStops(nonce)
         self.orders_before_splits: frozenset[str] = frozenset()
         self._splits: set[str] = set()
 
@@ -57,7 +60,7 @@ class Ledger:
         if isinstance(value, OrderEvent):
             self.hear(value)
         elif isinstance(value, Acknowledged):
-            self.sent.answer(value)
+            self.answer(value)
         elif isinstance(value, BrokerRefusal):
             self.refuse(value)
         elif isinstance(value, SharesAdopted):
@@ -82,6 +85,8 @@ class Ledger:
             self.differences.see(value)
         elif isinstance(value, SharesSplit):
             self.split(value)
+        elif isinstance(value, ResidueStop):
+            self.residues.see(value)
 
     def recover(self, rows: Iterable[Row]) -> list[BrokerRefusal]:
         """Take in all rows of a journal. Returns what is to be written behind them: a process ended there, so changes that nobody
@@ -121,16 +126,25 @@ class Ledger:
             return False
         return not trade_is_over
 
+    def answer(self, ack: Acknowledged) -> None:
+        self.sent.answer(ack)
+        self.residues.answer(ack)
+
     def refuse(self, refusal: BrokerRefusal) -> Step | None:
-        """Returns the step that was refused, None for an order that is not the desk's."""
+        """Returns the step that was refused, None for an order that is not of the desk's trades."""
         step = self.sent.refuse(refusal)
+        self.residues.refuse(refusal)
         self.foreign.refuse(refusal.key)
         if step is not None:
             self.book = with_refusal(self.book, step, refusal.message, unsent=refusal.unsent, http_status=refusal.http_status)
         return step
 
+    def stamp(self, at: datetime) -> Stamp:
+        """Where the keys of what is decided at a moment come from."""
+        return Stamp(self._nonce, at)
+
     def adopt(self, adopted: SharesAdopted, at: datetime) -> None:
-        self.book = with_adopted(self.book, adopted, Stamp(self._nonce, at))
+        self.book = with_adopted(self.book, adopted, self.stamp(at))
         self.differences.leave(adopted.spec.symbol, adopted.left)
 
     def foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None, at: datetime) -> ForeignOrder:

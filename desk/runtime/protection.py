@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from desk.core.covering import MAX_COVERS, cover, given_up, insisted
+from desk.core.prints import Known, last_prices
 from desk.core.protect import Stamp
 from desk.core.upkeep import (
     CROSSED_AT_MOST,
+    asked_again,
     crossed,
     exits_left_behind,
     half_filled,
     instead_of_stops,
+    misfits,
     ratchets,
     stale_sales,
     unattended,
@@ -25,6 +28,12 @@ from desk.domain.trades import Trade
 from desk.runtime.ledger import Ledger
 
 Execute = Callable[[Sequence[Step], datetime], list[Step]]
+# What a share fetches outside regular hours, in dollars; None in regular hours, and when nobody looks outside them.
+Night = Mapping[str, float] | None
+
+
+# Of exits: the old ones may still rest, and the shares are bare as soon as they do not.
+_UNENDED = "are to get other exits or to be sold, and the broker has not ended the exits that they have"
 
 
 class Protection:
@@ -37,8 +46,9 @@ class Protection:
         self._crossed: dict[str, datetime] = {}
 
     def cover(self, at: datetime) -> None:
-        """Send exits for bare shares; halt for those that the broker leaves without."""
-        self._execute(cover(self._ledger.book), at)
+        """Send exits for bare shares, and end those that are for more or fewer than there are; halt for those that the broker
+        leaves without."""
+        self._execute([*cover(self._ledger.book), *misfits(self._ledger.book, self._ledger.stamp(at))], at)
         self._tell_given_up()
 
     def _tell_given_up(self) -> None:
@@ -61,7 +71,9 @@ class Protection:
         trade = self._ledger.book.owner(step.key)
         is_sale = step.spec.order_class is not OrderClass.OCO
         # A sale that was refused leaves shares that can still be covered; so does a stop that the market has passed.
-        if trade is not None and (trade.stop_passed != is_sale):
+        # And one that goes back to where its stop was before it was to rise.
+        has_gone_back = trade is not None and not is_sale and step.spec.stop_loss != trade.stop_price
+        if trade is not None and (trade.stop_passed != is_sale or has_gone_back):
             self.cover(at)
             return
         # Shares that are on their way back, say: the guardian tries again in a moment, and halts if that goes on.
@@ -73,31 +85,42 @@ class Protection:
 
     def watch_slow_cancels(self, at: datetime) -> None:
         for trade in unended(self._ledger.book, at):
+            what = "have no exit: the broker has not ended their half-filled entry" if trade.is_entry_working else _UNENDED
             self._halt(
-                f"{trade.shares} {trade.symbol} have no exit: the broker has not ended their half-filled entry, asked for at "
-                f"{trade.cancel_asked_at:%H:%M:%S} UTC. It is asked again at each iteration; look at the account at the broker"
+                f"{trade.shares} {trade.symbol} {what}, asked for at {trade.cancel_asked_at:%H:%M:%S} UTC. It is asked again "
+                "every minute; look at the account at the broker"
             )
 
-    def upkeep(self, prices: Mapping[str, float], stamp: Stamp) -> list[Step]:
+    def upkeep(self, prices: Mapping[str, float], stamp: Stamp, night: Night = None) -> list[Step]:
         """Steps that are due now by the market's `prices` in dollars, at most one for each trade."""
         book = self._ledger.book
+        fitted = misfits(book, stamp)
+        apart = {step.of_key for step in fitted if not isinstance(step, Submit)}
         moved = [*ratchets(book, prices, stamp), *exits_left_behind(book, prices, stamp)]
-        return [*cover(book), *stale_sales(book, stamp), *moved]
+        moved = [step for step in moved if isinstance(step, Submit) or step.of_key not in apart]
+        return [*cover(book), *stale_sales(book, stamp, night), *asked_again(book, stamp), *fitted, *moved]
 
-    def between(self, prices: Mapping[str, float], stamp: Stamp, is_last: bool = False) -> list[Step]:
+    def between(self, prices: Mapping[str, float], stamp: Stamp, is_last: bool = False, night: Night = None) -> list[Step]:
         """`upkeep`, and what an iteration does for itself: half-filled entries end, and bare shares get yet another try."""
         book = self._ledger.book
         ended = unattended(book, stamp) if is_last else half_filled(book, stamp)
-        return [*self.upkeep(prices, stamp), *ended, *insisted(book, stamp.at)]
+        return [*self.upkeep(prices, stamp, night), *ended, *insisted(book, stamp.at)]
 
-    def passed_stops(self, prices: Mapping[str, float], stamp: Stamp) -> tuple[list[StopPassed], list[Step]]:
+    def passed_stops(self, known: Known, stamp: Stamp, night: Known | None = None) -> tuple[list[StopPassed], list[Step]]:
         """Stops that the market passed a while ago and that sold nothing: what to tell, and what sells instead."""
+        known = known if night is None else night
+        prices = last_prices(known)
         below = crossed(self._ledger.book, prices)
         self._crossed = {trade.key: self._crossed.get(trade.key, stamp.at) for trade in below}
-        late = [trade for trade in below if stamp.at - self._crossed[trade.key] >= CROSSED_AT_MOST]
-        steps = instead_of_stops(late, prices, self._ledger.book, stamp)
+        late = [trade for trade in below if stamp.at - self._crossed[trade.key] >= CROSSED_AT_MOST and _is_sure(trade, known)]
+        steps = instead_of_stops(late, prices, self._ledger.book, stamp, at_night=night is not None)
         asked = {step.of_key for step in steps if not isinstance(step, Submit)}
         return [_told(trade, prices) for trade in late if trade.exits_key in asked], steps
+
+
+def _is_sure(trade: Trade, known: Known) -> bool:
+    """Whether trades that lie apart say that the stop was passed: one that is seen again and again is one, and may be odd."""
+    return trade.stop_price is not None and known[trade.symbol].stayed_below(float(trade.stop_price), CROSSED_AT_MOST)
 
 
 def _told(trade: Trade, prices: Mapping[str, float]) -> StopPassed:

@@ -140,7 +140,9 @@ class Behaviour(Section):
         default={}, description="whole shares that the account at the built-in exchange begins with, by symbol"
     )
     sleeptime: SleepTime = Field(default="1H", description="time between two iterations while the market is open")
-    extended_hours: Switch = Field(default=False, description="whether orders may trade outside regular hours")
+    extended_hours: Switch = Field(
+        default=False, description="whether stops that the market passes before or after regular hours are sold there, at a limit"
+    )
     universe: Universe = Field(default=Universe(), strict=False, description="symbols that a strategy may trade")
     fee_bps: BasisPoints = Field(default=1.0, description="fees that backtests and the model's labels assume, on each fill")
     slippage_bps: BasisPoints = Field(

@@ -23,8 +23,10 @@ from desk.domain.journal import (
     BreakFound,
     BrokerRefusal,
     ForeignOrder,
+    ForeignSeen,
     IterationDone,
     ModeChanged,
+    ResidueStop,
     Row,
     RowValue,
     RunStarted,
@@ -111,8 +113,10 @@ PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
     Denied: st.builds(Denied, detail=st.dictionaries(texts, plain, max_size=3)),
     RunStarted: st.builds(RunStarted, foreign=counts, options=st.dictionaries(texts, plain, max_size=3)),
     IterationDone: st.builds(IterationDone, equity_usd=numbers, cash_usd=numbers),
+    ForeignSeen: st.builds(ForeignSeen, counted=st.dictionaries(texts, prices, max_size=3)),
     SharesAdopted: st.builds(SharesAdopted, specs(), prices),
-    SharesSplit: st.builds(SharesSplit, new_rate=prices, old_rate=prices),
+    ResidueStop: st.builds(ResidueStop, quantity=prices, stop_price=st.none() | prices),
+    SharesSplit: st.builds(SharesSplit, new_rate=prices, old_rate=prices, fraction=prices),
     StopPassed: st.builds(StopPassed, stop_price=st.none() | prices, price=numbers),
     Acknowledged: st.builds(Acknowledged, broker_ids=st.dictionaries(texts, texts, max_size=3)),
 }
@@ -128,7 +132,7 @@ def keyed_apart(values: list[Any]) -> list[Any]:
 def _rekeyed(value: Any, key: str) -> Any:
     if isinstance(value, Submit | SharesAdopted):
         return replace(value, spec=_rekeyed(value.spec, key))
-    if not isinstance(value, Replace | Cancel | ForeignOrder | OrderSpec):
+    if not isinstance(value, Replace | Cancel | ForeignOrder | OrderSpec | ResidueStop):
         return value
     return type(value)(**{field.name: getattr(value, field.name) for field in fields(value)} | {"key": key})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -249,10 +249,10 @@ def test_an_order_that_is_sent_for_longer_than_a_look_waits_is_not_taken_for_los
     sender = path.broker._sending._sender
     send = sender.send
 
-    def slowly(spec: OrderSpec, request: Any) -> Outcome:
+    def slowly(spec: OrderSpec, request: Any, meant_at: datetime | None) -> Outcome:
         path.advance(seconds=61)
         path.broker.resync()
-        return send(spec, request)
+        return send(spec, request, meant_at)
 
     sender.send = slowly  # type: ignore[method-assign]  # a rate limit that lets nothing through for a minute
     path.hold("AAPL", 10)

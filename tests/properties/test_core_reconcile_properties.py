@@ -19,7 +19,6 @@ from desk.core.reconcile import (
     Foreign,
     OpenOrder,
     adoption,
-    foreign_seen,
     reconcile,
     with_adopted,
 )
@@ -217,11 +216,27 @@ def test_a_foreign_trade_that_was_seen_is_no_difference_any_more(world: World, d
     symbol = traded(world, data)
     bought = world.holding(symbol, count, FilledOrder("manual", symbol, count))
     differences = knowing(world)
-    for seen in foreign_seen(bought.breaks, bought.book, bought.view):
+    for seen in differences.seen(bought.breaks, bought.book, bought.view):
         differences.see(seen)
     assert differences.between(bought.book, bought.view, bought.strategy) == ()
     again = replace(bought.view, shares=world.view.shares, fills=(*bought.view.fills, FilledOrder("m2", symbol, -count)))
     assert [each.kind for each in differences.between(bought.book, again)] == [K.FOREIGN]
+
+
+@given(worlds(), st.data(), some)
+def test_foreign_shares_that_came_and_went_between_two_looks_are_counted(world: World, data: st.DataObject, count: int) -> None:
+    symbol = traded(world, data)
+    both = (FilledOrder("out", symbol, -count), FilledOrder("in", symbol, count))
+    view = replace(world.view, fills=(*world.view.fills, *both))
+    differences = knowing(world)
+    assert differences.between(world.book, view) == ()
+    for seen in differences.seen((), world.book, view):
+        differences.see(seen)
+    assert differences.seen((), world.book, view) == []
+    # The next look reaches back to the later of them alone, and to a purchase since.
+    shares = {**view.shares, symbol: view.shares.get(symbol, 0) + 40}
+    later = replace(view, shares=shares, fills=(FilledOrder("in", symbol, count), FilledOrder("more", symbol, 40)))
+    assert [each.kind for each in differences.between(world.book, later)] == [K.FOREIGN]
 
 
 @given(worlds(), st.data(), st.integers(1, 20))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from alpaca.common.exceptions import APIError
 
-from desk.brokers.alpaca_orders import order_request
+from desk.brokers.alpaca_orders import order_request, residue_request
 from desk.brokers.guarded.errors import failure_of
 from desk.brokers.guarded.payload import first_problem
 from desk.brokers.sending import refusal_of
-from desk.domain.journal import BrokerRefusal
+from desk.domain.journal import BrokerRefusal, ResidueStop
 from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderType, PositionIntent, Side, TimeInForce
 
 # ---- requests ------------------------------------------------------------------------------------------------------
@@ -24,6 +25,7 @@ BRACKET = OrderSpec(
     take_profit=Decimal("215.66"), stop_loss=Decimal("178.15"),
 )  # fmt: skip
 COMMON = {"symbol": "AAPL", "qty": 80, "client_order_id": BRACKET.key, "time_in_force": "gtc"}
+CLOSES = {"position_intent": "sell_to_close"}
 EXITS = {"take_profit": {"limit_price": 215.66}, "stop_loss": {"stop_price": 178.15}}
 
 
@@ -49,15 +51,19 @@ def changed(**changes: Any) -> OrderSpec:
         ),
         (changed(), {**COMMON, "side": "buy", "type": "limit", "order_class": "simple", "limit_price": 187.53}),
         (
+            changed(extended_hours=True),
+            {**COMMON, "side": "buy", "type": "limit", "order_class": "simple", "limit_price": 187.53, "extended_hours": True},
+        ),
+        (
             changed(type=OrderType.MARKET, limit_price=None, time_in_force=TimeInForce.DAY, side=Side.SELL),
-            {**COMMON, "side": "sell", "type": "market", "order_class": "simple", "time_in_force": "day"},
+            {**COMMON, **CLOSES, "side": "sell", "type": "market", "order_class": "simple", "time_in_force": "day"},
         ),
         (
             changed(type=OrderType.STOP, limit_price=None, stop_price=Decimal("178.15"), side=Side.SELL),
-            {**COMMON, "side": "sell", "type": "stop", "order_class": "simple", "stop_price": 178.15},
+            {**COMMON, **CLOSES, "side": "sell", "type": "stop", "order_class": "simple", "stop_price": 178.15},
         ),
     ],
-    ids=["bracket", "oco", "limit", "market", "stop"],
+    ids=["bracket", "oco", "limit", "limit in extended hours", "market", "stop"],
 )
 def test_each_order_has_exactly_the_fields_that_alpaca_wants(spec: OrderSpec, expected: dict[str, object]) -> None:
     assert order_request(spec).to_request_fields() == expected
@@ -85,6 +91,14 @@ def test_a_multi_leg_order_has_units_legs_and_a_signed_limit_and_no_side_of_its_
     kind = "market" if limit is None else "limit"
     common = {"qty": 3, "time_in_force": "day", "order_class": "mleg", "client_order_id": BRACKET.key, "type": kind}
     assert body == {**common, **price, "legs": [sold, bought]}
+    assert first_problem(body) is None
+
+
+@pytest.mark.parametrize("stop_price", [Decimal("178.15"), None])
+def test_a_sale_of_part_of_a_share_says_that_it_closes(stop_price: Decimal | None) -> None:
+    stop = ResidueStop("n-1", "AAPL", Decimal("0.5"), date(2024, 1, 3), stop_price)
+    body = residue_request(stop).to_request_fields()
+    assert (body["side"], body["position_intent"]) == ("sell", "sell_to_close")
     assert first_problem(body) is None
 
 
@@ -133,6 +147,7 @@ def test_a_refusal_is_read_from_its_body() -> None:
     [
         (403, {"available": "0", "code": 40310000, "held_for_orders": "21", "message": "insufficient qty available for order"}),
         (403, {"code": 40310000, "cost_basis": "999", "buying_power": "9", "message": "insufficient buying power"}),
+        (403, {"code": 40310000, "existing_order_id": "x", "message": "potential wash trade detected. use complex orders"}),
         (422, {"base_price": "195.02", "code": 42210000, "message": "stop_loss.stop_price must be <= base_price - 0.01"}),
     ],
 )
@@ -145,7 +160,6 @@ def test_refusals_that_the_market_can_cause_are_explained(status: int, body: dic
 @pytest.mark.parametrize(
     "body",
     [
-        {"code": 40310000, "existing_order_id": "x", "message": "potential wash trade detected. use complex orders"},
         {
             "code": 42210000,
             "message": "invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria",

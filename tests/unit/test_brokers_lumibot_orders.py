@@ -73,6 +73,7 @@ def specs(draw: st.DrawFn) -> OrderSpec:
         stop_price=stop if kind == "stop" else None,
         take_profit=target if grouped else None,
         stop_loss=stop if grouped else None,
+        extended_hours=kind == "limit" and draw(st.booleans()),
     )
 
 

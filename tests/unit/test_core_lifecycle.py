@@ -28,7 +28,7 @@ TABLE = {
     "filled":           " x   =    =    =    =    =    x    >    x    x    x    x ",
     "canceled":         " x   =    =    =    =    =    =    x    >    x    x    x ",
     "expired":          " x   =    =    =    =    =    x    x    x    >    x    x ",
-    "rejected":         " x   =    x    x    x    x    x    x    x    x    >    x ",
+    "rejected":         " x   =    =    =    x    =    x    x    x    x    >    x ",
 }  # fmt: skip
 
 CELLS = [(status, news, cell) for status, row in TABLE.items() for news, cell in zip(COLUMNS, row.split(), strict=True)]

@@ -13,13 +13,17 @@ from desk.core.protect import Stamp, protect
 from desk.core.upkeep import (
     HALF_FILLED_AT_MOST,
     SALE_AT_MOST,
+    SLOW_CANCEL,
+    asked_again,
     crossed,
     exits_left_behind,
     half_filled,
     instead_of_stops,
+    misfits,
     next_deadline,
     ratchets,
     stale_sales,
+    unended,
 )
 from desk.domain.decisions import Approved, FixedExit, Intent, IntentKind
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
@@ -238,3 +242,113 @@ def test_found_shares_have_a_spec_that_a_lot_can_be_cut_from() -> None:
     book = with_step(with_step(only(Book(), trade), stays, NOW), goes, NOW)
     assert sorted(each.spec.quantity for each in book.open.values()) == [4, 7]
     assert sorted(each.shares for each in book.open.values()) == [3, 4]
+
+
+# ---- what a broker does not carry out ------------------------------------------------------------------------------------
+
+SLOW = SLOW_CANCEL.total_seconds()
+
+
+def test_exits_that_do_not_end_are_asked_again_every_minute_and_a_person_is_told() -> None:
+    book, trade = held()
+    book, _ = trimmed(book, 30)
+    book = told(book, trade.key, TARGET, S.PENDING_CANCEL)
+    assert (asked_again(book, later(SLOW - 1)), unended(book, NOW)) == ([], [])
+    assert next_deadline(book) == NOW + SLOW_CANCEL
+    (again,) = asked_again(book, later(SLOW))
+    assert isinstance(again, Cancel) and (again.of_key, again.role, again.keep) == (trade.key, TARGET, 70)
+    assert [each.key for each in unended(book, later(SLOW).at)] == [trade.key]
+    book = with_step(book, again, later(SLOW).at)
+    assert asked_again(book, later(SLOW + 1)) == []
+    assert next_deadline(book) == NOW + 2 * SLOW_CANCEL
+    refused = with_refusal(book, again, "order pending cancel")
+    assert refused.open[trade.key].is_renewing, "what is ending already is not there to be asked twice"
+    ended = told(told(refused, trade.key, STOP, S.CANCELED), trade.key, TARGET, S.CANCELED)
+    assert [each.spec.quantity for each in cover(ended)] == [70, 30], "the trim goes on as it was meant"
+
+
+def test_exits_that_rest_again_after_they_were_ending_stand_as_before() -> None:
+    book, trade = held()
+    asked, _ = trimmed(book, 30)
+    back = told(told(asked, trade.key, TARGET, S.PENDING_CANCEL), trade.key, TARGET, S.WORKING)
+    assert replace(back.open[trade.key], target_status=trade.target_status) == trade
+    (sale,) = protect([Approved(Intent(IntentKind.CLOSE, "AAA", 100, 90.0, RULE, "out"))], back, later(1))
+    assert isinstance(sale, Replace) and sale.role is TARGET
+
+
+def test_a_half_filled_entry_that_does_not_end_is_asked_again_every_minute() -> None:
+    book, step = opened(IntentKind.OPEN, 100)
+    book = told(book, step.key, ENTRY, S.PARTIALLY_FILLED, 40)
+    (first,) = half_filled(book, Stamp("f00d", NOW + HALF_FILLED_AT_MOST))
+    book = with_step(book, first, NOW + HALF_FILLED_AT_MOST)
+    asked = HALF_FILLED_AT_MOST.total_seconds()
+    assert half_filled(book, later(asked + SLOW - 1)) == []
+    assert next_deadline(book) == NOW + HALF_FILLED_AT_MOST + SLOW_CANCEL
+    (second,) = half_filled(book, later(asked + SLOW))
+    assert second.key != first.key and isinstance(second, Cancel) and second.of_key == step.key
+
+
+def test_an_addition_that_still_buys_is_ended_when_shares_of_its_symbol_are_to_be_sold() -> None:
+    """The broker refuses to sell at the market what the account is buying: a wash trade."""
+    book, first = held()
+    book, added = opened(IntentKind.ADD, 40, later(3600), book)
+    assert half_filled(book, later(3600)) == []
+    gone = told(told(book, first.key, TARGET, S.CANCELED), first.key, STOP, S.CANCELED)
+    (oco,) = cover(gone)
+    refused = with_refusal(with_step(gone, oco, NOW), oco, "stop_loss.stop_price must be <= base_price - 0.01")
+    assert refused.open[first.key].stop_passed
+    (end,) = half_filled(refused, later(3600))
+    assert isinstance(end, Cancel) and end.of_key == added.key
+
+
+def test_exits_are_replaced_when_more_is_held_than_they_are_for() -> None:
+    book, step = opened(IntentKind.OPEN, 100)
+    book = told(told(book, step.key, ENTRY, S.PARTIALLY_FILLED, 40), step.key, ENTRY, S.CANCELED)
+    (oco,) = cover(book)
+    book = told(with_step(book, oco, NOW), oco.key, TARGET, S.WORKING)
+    assert book.open[step.key].is_protected and misfits(book, STAMP) == []
+    late = told(book, step.key, ENTRY, S.PARTIALLY_FILLED, 25, "101")
+    assert (late.shares_of("AAA"), late.open[step.key].is_protected) == (65, False)
+    assert next_deadline(late) == NOW
+    (refit,) = misfits(late, STAMP)
+    assert isinstance(refit, Cancel) and (refit.of_key, refit.role, refit.keep) == (oco.key, TARGET, None)
+    ended = told(told(with_step(late, refit, NOW), oco.key, TARGET, S.CANCELED), oco.key, STOP, S.CANCELED)
+    assert [each.spec.quantity for each in cover(ended)] == [65]
+
+
+def test_what_the_exits_sold_is_no_misfit() -> None:
+    book, step = opened(IntentKind.ADD, 40)
+    (oco,) = cover(book := told(book, step.key, ENTRY, S.FILLED, 40))
+    book = told(with_step(book, oco, NOW), oco.key, TARGET, S.PARTIALLY_FILLED, 15, "115")
+    assert (book.shares_of("AAA"), misfits(book, STAMP)) == (25, [])
+
+
+def test_a_stop_that_would_be_too_high_is_not_stiff_and_one_that_was_to_rise_goes_back() -> None:
+    book, trade = held()
+    (move,) = ratchets(book, {"AAA": 130.0}, STAMP)
+    too_high = "stop_price must be <= base_price - 0.01"
+    stays = with_refusal(with_step(book, move, NOW), move, too_high, http_status=422)
+    assert (stays.open[trade.key].stop_is_stiff, stays.open[trade.key].stop_price) == (False, Decimal("95.00"))
+    stiff = with_refusal(with_step(book, move, NOW), move, "cannot replace order in held status", http_status=422)
+    (end,) = ratchets(stiff, {"AAA": 130.0}, STAMP)
+    ended = told(told(with_step(stiff, end, NOW), trade.key, TARGET, S.CANCELED), trade.key, STOP, S.CANCELED)
+    (oco,) = cover(ended)
+    assert oco.spec.stop_loss is not None and oco.spec.stop_loss > Decimal(95)
+    back = with_refusal(with_step(ended, oco, NOW), oco, f"stop_loss.{too_high}", http_status=422)
+    assert not back.open[trade.key].stop_passed
+    (again,) = cover(back)
+    assert (again.spec.order_class, again.spec.stop_loss) == (OrderClass.OCO, Decimal("95.00"))
+    passed = with_refusal(with_step(back, again, NOW), again, f"stop_loss.{too_high}", http_status=422)
+    assert passed.open[trade.key].stop_passed, "the market is below the stop that was there all the time"
+
+
+def test_nothing_is_asked_of_a_sale_that_may_not_have_arrived() -> None:
+    book, trade = held()
+    gone = told(told(book, trade.key, TARGET, S.CANCELED), trade.key, STOP, S.CANCELED)
+    (step,) = protect([Approved(Intent(IntentKind.CLOSE, "AAA", 100, 90.0, RULE, "out"))], gone, STAMP)
+    assert isinstance(step, Submit)
+    sold = with_step(gone, step, NOW)
+    late = Stamp("f00d", NOW + SALE_AT_MOST)
+    assert len(stale_sales(sold, late)) == 1
+    unknown = told(sold, step.key, ENTRY, S.UNKNOWN)
+    assert (stale_sales(unknown, late), next_deadline(unknown)) == ([], None)

@@ -45,6 +45,8 @@ BARE = {"order_class": OrderClass.SIMPLE, "take_profit": None, "stop_loss": None
         ({"take_profit": Decimal(95)}, "on the wrong sides"),
         ({"side": Side.SELL}, "on the wrong sides"),
         ({"order_class": OrderClass.OCO}, "on the wrong sides"),
+        ({"extended_hours": True}, "for simple limit orders alone"),
+        ({**BARE, "type": OrderType.MARKET, "limit_price": None, "extended_hours": True}, "for simple limit orders alone"),
     ],
 )
 def test_an_order_that_no_broker_would_take_cannot_be_made(changes: dict[str, object], problem: str) -> None:

@@ -15,8 +15,11 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from recording_desk import traded
 
 from desk.core.covering import MAX_COVERS
+from desk.core.prints import Known
+from desk.core.protect import has_exits, is_settled
 from desk.core.review import Limits
 from desk.domain.decisions import FixedExit, Mode, Shares, Target, Weight
 from desk.domain.journal import Acknowledged, BrokerRefusal, ModeChanged, Row
@@ -147,6 +150,11 @@ class Venue:
     def buying(self) -> list[str]:
         return sorted(key for key, group in self.groups.items() if group.to_buy and not group.is_over)
 
+    def cut_short(self) -> list[str]:
+        """Ended entries that bought a part, of which more may be told: the trade still holds something."""
+        held = {trade.key for trade in self.desk.book.open.values() if trade.shares}
+        return sorted(key for key, group in self.groups.items() if group.to_buy and group.is_over and key in held)
+
     def guarding(self) -> list[str]:
         return sorted(key for key, group in self.groups.items() if group.exits_awake and not group.is_sale)
 
@@ -165,6 +173,7 @@ class DeskAndVenue(RuleBasedStateMachine):
         self.desk = Desk(self.journal, self.clock, Limits(0.15))
         self.venue = Venue(self.desk, self.journal, self.clock)
         self.desk.send_through(self.venue)
+        self.known: Known = {}
 
     # ---- what may happen -------------------------------------------------------------------------------------------
 
@@ -187,9 +196,10 @@ class DeskAndVenue(RuleBasedStateMachine):
         self.desk.finish_iteration(self.clock.now().date(), account, len(account.shares))
 
     def has_slow_cancels(self, patience: timedelta = timedelta(seconds=60)) -> bool:
-        """Whether a half-filled entry has not ended a minute after it was asked to."""
-        halves = [trade for trade in self.desk.book.open.values() if trade.is_entry_working and trade.shares]
-        return any(each.cancel_asked_at and each.cancel_asked_at + patience <= self.clock.now() for each in halves)
+        """Whether a half-filled entry, or exits that are to be replaced, have not ended a minute after they were asked to."""
+        held = [trade for trade in self.desk.book.open.values() if trade.shares]
+        asked = [trade for trade in held if trade.is_entry_working or (trade.is_renewing and has_exits(trade))]
+        return any(each.cancel_asked_at and each.cancel_asked_at + patience <= self.clock.now() for each in asked)
 
     def bare(self) -> list[Trade]:
         """Trades whose shares no order at the venue guards or sells, and of which nothing more is bought."""
@@ -198,7 +208,11 @@ class DeskAndVenue(RuleBasedStateMachine):
 
     def _is_guarded(self, trade: Trade) -> bool:
         group = self.venue.groups.get(trade.exits_key)
-        return group is not None and group.exits_awake and group.guarded == trade.shares
+        if group is None or not group.exits_awake:
+            return False
+        # Exits for another number of shares, and a sale of a part, are over in a moment; the right ones follow.
+        is_changing = group.is_ending or not trade.fits
+        return group.guarded == trade.shares or is_changing
 
     def _market(self, close: float) -> Market:
         column, now = np.array([close]), self.clock.now()
@@ -254,12 +268,36 @@ class DeskAndVenue(RuleBasedStateMachine):
         for role in [ENTRY] if group.is_sale else roles:
             self.venue.say(key, role, S.CANCELED)
 
+    @precondition(lambda self: self.venue.ending())
+    @rule(data=st.data())
+    def takes_a_cancel_back(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(self.venue.ending()))
+        group = self.venue.groups[key]
+        group.is_ending = False
+        role = ENTRY if group.is_sale else TARGET
+        self.venue.say(key, role, S.PENDING_CANCEL)
+        self.venue.say(key, role, S.WORKING)
+        asked = self.desk.book.owner(key)
+        assert asked is None or not asked.is_renewing or group.is_ending, "the exits rest, and nothing more may be asked of them"
+
+    @precondition(lambda self: self.venue.cut_short())
+    @rule(data=st.data())
+    def tells_late_what_an_ended_entry_bought(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(self.venue.cut_short()))
+        group = self.venue.groups[key]
+        shares = data.draw(st.sampled_from([group.to_buy, max(group.to_buy // 2, 1)]))
+        group.to_buy -= shares
+        self.venue.say(key, ENTRY, S.PARTIALLY_FILLED, shares)
+
     @rule(close=st.sampled_from([80.0, 94.0, 95.3, 100.0, 104.0, 112.0, 118.0]), seconds=st.sampled_from([1, 25, 40]))
     def the_guardian_looks(self, close: float, seconds: int) -> None:
         self.clock.move_to(self.clock.now() + timedelta(seconds=seconds))
         if self.has_slow_cancels(timedelta(seconds=60)):
             self.venue.mode = Mode.HALTED
-        self.desk.guard(dict.fromkeys(SYMBOLS, close))
+        self.known = traded(self.known, dict.fromkeys(SYMBOLS, close), self.clock.now())
+        self.desk.guard(self.known)
+        left = [trade for trade in self.desk.book.open.values() if not trade.fits and is_settled(trade)]
+        assert not left or self.venue.refused, "exits for another number of shares stay as they are"
 
     @precondition(lambda self: self.venue.selling())
     @rule(data=st.data(), how=st.sampled_from(["whole", "half", "its day ends"]))

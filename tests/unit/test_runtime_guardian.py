@@ -13,6 +13,7 @@ from desk.core.covering import AGAIN_AFTER, INSIST_AFTER, MAX_COVERS
 from desk.core.upkeep import CROSSED_AT_MOST, HALF_FILLED_AT_MOST
 from desk.domain.decisions import FixedExit, Mode, Target, Weight
 from desk.domain.journal import BrokerRefusal, StopPassed
+from desk.domain.market import Print
 from desk.domain.steps import Cancel, Replace, Submit
 from desk.journal.memory import MemoryJournal
 from desk.runtime.clock import VirtualClock
@@ -23,21 +24,23 @@ EVERY = timedelta(minutes=5)
 
 
 class Quotes:
-    """Prices that somebody sets; None for a broker that does not answer."""
+    """Prices that somebody sets; None for a broker that does not answer. The last trade was `at` a time, None for now."""
 
-    def __init__(self, price: float | None) -> None:
+    def __init__(self, price: float | None, clock: VirtualClock) -> None:
         self.price = price
         self.asked = 0
+        self.at: datetime | None = None
+        self._clock = clock
 
-    def last_prices(self, symbols: Sequence[str]) -> Mapping[str, float]:
+    def last_prices(self, symbols: Sequence[str]) -> Mapping[str, Print]:
         self.asked += 1
         if self.price is None:
             raise ConnectionError("no route to the broker")
-        return dict.fromkeys(symbols, self.price)
+        return dict.fromkeys(symbols, Print(self.price, self.at or self._clock.now()))
 
 
 def always_open(moment: datetime) -> tuple[datetime, datetime]:
-    return moment, moment + timedelta(hours=1)
+    return R.NOW, moment + timedelta(hours=1)
 
 
 class Watched:
@@ -49,7 +52,7 @@ class Watched:
         self.desk = Desk(self.journal, self.clock, R.Limits(0.15))
         self.outbox = R.Outbox(self.desk)
         self.desk.send_through(self.outbox)
-        self.quotes = Quotes(100.0)
+        self.quotes = Quotes(100.0, self.clock)
         self.guardian = Guardian(self.desk, self.quotes, self.clock, always_open, EVERY)
         self.desk.decide(R.market(), R.FLAT, [Target("AAA", Weight(0.1), rule, "test")])
         (entry,) = self.outbox.sent
@@ -71,7 +74,7 @@ class Watched:
 
 def test_nobody_looks_at_an_empty_book() -> None:
     clock = VirtualClock(R.NOW)
-    quotes = Quotes(100.0)
+    quotes = Quotes(100.0, clock)
     guardian = Guardian(Desk(MemoryJournal("f00d"), clock, R.Limits(0.15)), quotes, clock, always_open, EVERY)
     assert guardian.next_look(R.NOW) is None
     assert not guardian.look_if_due()
@@ -109,6 +112,8 @@ def test_a_stop_rises_while_the_strategy_sleeps() -> None:
     held = Watched(rule=FixedExit(0.05, 0.15, trail_fraction=0.04))
     held.quotes.price = 106.0
     assert held.after(EVERY)
+    assert held.outbox.sent == [], "by a single trade no stop rises"
+    assert held.after(EVERY)
     (step,) = held.outbox.sent
     assert isinstance(step, Replace)
     assert float(step.limit_price) == pytest.approx(106.0 * 0.96, abs=0.01)
@@ -127,6 +132,45 @@ def test_a_stop_that_sleeps_through_its_price_is_told_and_replaced_by_a_sale() -
     assert isinstance(cancel, Cancel) and cancel.keep == 0
     told = [row.value for row in held.journal.rows() if isinstance(row.value, StopPassed)]
     assert [(each.symbol, each.price) for each in told] == [("AAA", 94.0)]
+
+
+LOOK = timedelta(seconds=10)
+
+
+def test_one_trade_below_a_stop_sells_nothing_however_often_it_is_seen() -> None:
+    held = Watched()
+    for _ in range(10):
+        held.clock.move_to(held.clock.now() + LOOK)
+        held.quotes.at = R.NOW + LOOK
+        held.quotes.price = 94.9
+        held.guardian.look()
+    assert held.outbox.sent == []
+    held.quotes.at = R.NOW + LOOK + CROSSED_AT_MOST - timedelta(seconds=1)
+    held.guardian.look()
+    assert held.outbox.sent == [], "the second one came too soon to say more"
+    held.quotes.at = R.NOW + LOOK + CROSSED_AT_MOST
+    held.guardian.look()
+    (cancel,) = held.outbox.sent
+    assert isinstance(cancel, Cancel) and cancel.keep == 0
+
+
+def test_trades_from_before_the_opening_do_not_count() -> None:
+    """Not even with one after it."""
+    held = Watched()
+    for seconds in (600, 300, -5):
+        held.quotes.price, held.quotes.at = 94.0, R.NOW - timedelta(seconds=seconds)
+        held.clock.move_to(held.clock.now() + CROSSED_AT_MOST)
+        held.guardian.look()
+    assert held.outbox.sent == []
+
+
+def test_an_odd_trade_above_the_market_raises_no_stop() -> None:
+    held = Watched(rule=FixedExit(0.05, 0.15, trail_fraction=0.04))
+    for price in (100.0, 130.0, 100.0):
+        held.quotes.price = price
+        assert held.after(EVERY)
+    raised = [step.limit_price for step in held.outbox.sent if isinstance(step, Replace)]
+    assert [float(stop) for stop in raised] == [96.0]
 
 
 def test_a_silent_broker_gives_no_prices_and_the_rest_goes_on() -> None:

@@ -17,6 +17,7 @@ from requests.exceptions import HTTPError
 
 from desk.domain.decisions import Mode
 from desk.domain.journal import SharesSplit
+from desk.domain.market import Print
 from desk.domain.steps import Cancel
 from desk.domain.trades import Account as DomainAccount
 from desk.journal.memory import MemoryJournal
@@ -111,9 +112,26 @@ def test_a_position_that_is_paid_out_whole_is_split_too() -> None:
     assert read(Account(activities=rows("5", "0"), announcements=announced("1", "10"))) == [(5, 0, Decimal(1), Decimal(10))]
 
 
-def test_fractions_that_stay_in_the_account_are_counted_up_like_the_position() -> None:
+def test_shares_are_counted_whole_like_the_position_and_the_part_of_one_is_told_beside_them() -> None:
     account = Account(activities=rows("2.5", "25"), announcements=announced("10", "1"))
-    assert read(account) == [(3, 25, Decimal(10), Decimal(1))]
+    assert read(account) == [(2, 25, Decimal(10), Decimal(1))]
+    (found,) = booked_splits(account, NOW, {"AAA"})
+    assert found.fraction == Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("terms", "before", "after", "held", "foreign"),
+    [(("10", "1"), "99.5", "995", 990, 5), (("3", "2"), "99.5", "149.25", 148, 1), (("1", "10"), "99.5", "9.95", 9, 0)],
+)
+def test_whole_shares_that_a_split_makes_of_a_part_of_one_are_nobodys_trade(
+    terms: tuple[str, str], before: str, after: str, held: int, foreign: int
+) -> None:
+    desk, _, _ = bought(MemoryJournal("f00d"))
+    account = Account({"AAA": after}, rows(before, after), announced(*terms))
+    shown = list[str]()
+    assert Splits(desk, account, NOW, shown.append).look()
+    assert (desk.book.shares(), desk.differences.foreign.get("AAA", 0), desk.mode) == ({"AAA": held}, foreign, Mode.ACTIVE)
+    assert "in cash" not in shown[0]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +152,7 @@ def test_what_is_another_symbols_half_there_or_unreadable_explains_nothing(broke
 
 
 class Shown:
-    def last_prices(self, symbols: Any) -> Mapping[str, float]:
+    def last_prices(self, symbols: Any) -> Mapping[str, Print]:
         return {}
 
 
