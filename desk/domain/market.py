@@ -29,6 +29,31 @@ class DailyBars:
 
 
 @dataclass(frozen=True, slots=True)
+class IntradayBars:
+    """Completed bars of one symbol within regular hours, each `seconds` long, oldest first; arrays of shape (n,).
+
+    `starts` are POSIX seconds, int64, ascending and unique. A stretch in which nothing traded has no bar: none is ever filled in.
+    """
+
+    seconds: int
+    starts: NDArray[np.int64]
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def until(self, moment: datetime) -> IntradayBars:
+        """The bars that were complete at `moment` (aware); arrays are views."""
+        end = int(np.searchsorted(self.starts, int(moment.timestamp()) - self.seconds, side="right"))
+        prices = (column[:end] for column in (self.open, self.high, self.low, self.close, self.volume))
+        return IntradayBars(self.seconds, self.starts[:end], *prices)
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """Best bid and offer and the last trade, in dollars, at a moment."""
 
@@ -50,7 +75,8 @@ class Print:
 class Market:
     """A snapshot at `now` (aware, UTC). Symbols without usable data are in `unusable` with the reason, not in `bars`.
 
-    `quotes` is empty in a daily backtest: at the open of a session nothing but completed bars is known.
+    `quotes` is empty in a daily backtest: at the open of a session nothing but completed bars is known. `intraday` has the
+    completed bars of a strategy that asks for such, and is empty for others.
     """
 
     now: datetime
@@ -58,6 +84,7 @@ class Market:
     bars: Mapping[str, DailyBars]
     quotes: Mapping[str, Quote] = field(default_factory=lambda: MappingProxyType({}))
     unusable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    intraday: Mapping[str, IntradayBars] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for symbol, bars in self.bars.items():
@@ -66,6 +93,9 @@ class Market:
         for symbol, quote in self.quotes.items():
             if quote.at > self.now:
                 raise ValueError(f"{symbol}: quote of {quote.at} is later than the clock {self.now}")
+        for symbol, inside in self.intraday.items():
+            if len(inside) and int(inside.starts[-1]) + inside.seconds > self.now.timestamp():
+                raise ValueError(f"{symbol}: a bar that begins at {int(inside.starts[-1])} is not complete at {self.now}")
 
     def within(self, symbols: Collection[str]) -> Market:
         """The same moment with these symbols alone."""
@@ -78,6 +108,7 @@ class Market:
             MappingProxyType({symbol: bars for symbol, bars in self.bars.items() if symbol in shown}),
             MappingProxyType({symbol: quote for symbol, quote in self.quotes.items() if symbol in shown}),
             MappingProxyType({symbol: why for symbol, why in self.unusable.items() if symbol in shown}),
+            MappingProxyType({symbol: bars for symbol, bars in self.intraday.items() if symbol in shown}),
         )
 
     def ask(self, symbol: str) -> float | None:
