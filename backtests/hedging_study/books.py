@@ -95,4 +95,4 @@ def play(book: str, behaviour: Behaviour, source: Source, start: date, end: date
     symbols = tuple(symbol for symbol in behaviour.universe.exchange if symbol in source.daily)
     done = backtest_desk(BOOKS[book], behaviour, source, symbols, start, end, name=book)
     strategy = done.outcome.strategy
-    return Played(source, behaviour, done, tuple(strategy.seen), strategy.surroundings.hedge)
+    return Played(source, behaviour, done, tuple(strategy.seen), strategy.surroundings.hedge if hedging else None)
