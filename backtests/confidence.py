@@ -19,7 +19,7 @@ from desk.data.bundled import load_bundled
 from desk.domain.market import DailyBars
 from desk.model.events import collect_events
 from desk.model.features import RSI
-from desk.model.gate import retraining_session
+from desk.model.history import retraining_session
 from desk.model.training import MetaModel, fit
 from desk.model.validation import area_under_curve
 from desk.settings.behaviour import Behaviour

@@ -15,9 +15,11 @@ from desk.domain.market import Market
 from desk.domain.trades import Book, Trade
 from desk.indicators.rsi import RsiState
 from desk.model.gate import ConfidenceGate
+from desk.model.health import HealthBounds
 from desk.model.parameters import MetaParameters
 from desk.model.store import ModelStore
 from desk.runtime.strategy import DeskStrategy
+from desk.settings.behaviour import ModelHealth
 from hedging.plan import HedgePlan, hedge
 
 
@@ -33,6 +35,9 @@ class CombinedParameters:
     break_even_after_fraction: float | None = field(default=None, metadata={"doc": "gain that lifts the stop to the entry price"})
     trail_fraction: float | None = field(default=None, metadata={"doc": "distance at which the stop follows the market up"})
     max_position_fraction: float = field(default=0.15, metadata={"doc": "share of the portfolio in one position"})
+    min_position_fraction: float = field(default=0.05, metadata={"doc": "the same for an entry at the threshold, when sized"})
+    size_by_confidence: bool = field(default=False, metadata={"doc": "whether an entry grows with its confidence"})
+    model_health: ModelHealth = field(default=ModelHealth(), metadata={"doc": "bounds beyond which a model is refused"})
     confidence_threshold: float = field(default=0.6, metadata={"doc": "smallest confidence that passes an entry"})
     fee_bps: float = field(default=1.0, metadata={"doc": "fees on each fill that the model's labels assume"})
     slippage_bps: float = field(default=5.0, metadata={"doc": "slippage on each fill that the model's labels assume"})
@@ -68,7 +73,8 @@ class Combined(DeskStrategy):
         self.rules: CombinedParameters = self.settings if isinstance(self.settings, CombinedParameters) else CombinedParameters()
         folder = self.surroundings.model_folder
         # Inverse funds would teach the model the mirror image of the market, so only the universe trains it.
-        self.gate = ConfidenceGate(self.rules.meta(), ModelStore(folder) if folder else None, self.corridor.universe)
+        bounds = HealthBounds(**self.rules.model_health.model_dump())
+        self.gate = ConfidenceGate(self.rules.meta(), ModelStore(folder) if folder else None, self.corridor.universe, bounds)
         self.rsi = RsiBySymbol(self.rules.rsi_length)
         if self.surroundings.history is not None:
             self.gate.precompute(self.surroundings.history)
@@ -76,7 +82,7 @@ class Combined(DeskStrategy):
     def signals(self, market: Market, book: Book) -> Sequence[Signal]:
         levels = self.rsi.levels(market)
         return [
-            Signal(symbol, Direction.LONG, f"RSI {level:.1f}", self.gate.confidence(symbol, market))
+            signal_of(symbol, level, self.gate.confidence(symbol, market), self.gate.silence(symbol))
             for symbol, level in oversold(levels, self.rules.oversold_rsi)
             if is_wanted(book.trades_of(symbol))
         ]
@@ -86,10 +92,9 @@ class Combined(DeskStrategy):
 
     def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
         rules = self.surroundings.hedge
-        if rules is None:
+        if rules is None or not (rules.is_on or any(rules.fund(trade.symbol) for trade in book.open.values())):
             return None
-        plan = hedge(market, book, equity_usd, rules)
-        return plan if rules.is_on or plan.held else None
+        return hedge(market, book, equity_usd, rules)
 
 
 def is_wanted(trades: Sequence[Trade]) -> bool:
@@ -104,11 +109,33 @@ def oversold(levels: Mapping[str, float], threshold: float) -> list[tuple[str, f
     return sorted(low, key=lambda pair: (pair[1], pair[0]))
 
 
+def signal_of(symbol: str, level: float, confidence: float | None, silence: str) -> Signal:
+    """An entry by the RSI with the model's word, or with the reason why the RSI decides alone."""
+    words = f"RSI {level:.1f} alone, {silence}" if silence else f"RSI {level:.1f}"
+    return Signal(symbol, Direction.LONG, words, confidence)
+
+
+def entry_fraction(confidence: float | None, rules: CombinedParameters) -> float:
+    """Share of the portfolio in an entry: the largest, or by its confidence between the smallest and the largest.
+
+    The line runs from the threshold to a confidence of 1. Without a word of the model, or below the threshold (where the gate
+    only reports), it is the smallest.
+    """
+    if not rules.size_by_confidence:
+        return rules.max_position_fraction
+    least = min(rules.min_position_fraction, rules.max_position_fraction)
+    room = 1.0 - rules.confidence_threshold
+    if confidence is None or room <= 0.0:
+        return least
+    share = min(max((confidence - rules.confidence_threshold) / room, 0.0), 1.0)
+    return least + share * (rules.max_position_fraction - least)
+
+
 def target_for(signal: Signal, rules: CombinedParameters) -> Target:
-    """The position that a signal asks for: the largest allowed, or none."""
+    """The position that a signal asks for, or none."""
     if signal.direction is Direction.FLAT:
         return Target(signal.symbol, Shares(0), rules.exit_rule(), signal.reason)
-    amount = Weight(rules.max_position_fraction)
+    amount = Weight(entry_fraction(signal.confidence, rules))
     return Target(signal.symbol, amount, rules.exit_rule(), signal.reason, signal.confidence)
 
 

@@ -1,4 +1,5 @@
-"""Market data from Alpaca for Lumibot and for the desk: completed daily bars once a session, all quotes in one request."""
+"""Market data from Alpaca for Lumibot and for the desk: completed daily bars once a session, all quotes in one request, and
+completed intraday bars for a strategy that asks for them."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 from lumibot.data_sources import AlpacaData
 
 from desk.brokers.alpaca_clients import stock_data_client
+from desk.brokers.alpaca_intraday import IntradayHistory
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
 from desk.domain.market import DailyBars, Market, Print, Quote
@@ -87,13 +89,15 @@ def _reach(step: timedelta, length: int) -> timedelta:
 class AlpacaMarketFeed:
     """Implements `desk.core.ports.MarketFeed` with requests for all symbols at once, whatever their number.
 
-    Daily history is fetched when a session begins and kept for it; each look asks for one set of quotes and one of trades.
+    Daily history is fetched when a session begins and kept for it; each look asks for one set of quotes and one of trades, and
+    with `intraday` for one of the bars that are new.
     """
 
-    def __init__(self, client: Any, clock: Clock, feed: DataFeed = DataFeed.IEX) -> None:
+    def __init__(self, client: Any, clock: Clock, feed: DataFeed = DataFeed.IEX, intraday: IntradayHistory | None = None) -> None:
         self._client = client
         self._clock = clock
         self._feed = feed
+        self._intraday = intraday
         self._session: date | None = None
         self._bars: dict[str, DailyBars] = {}
 
@@ -106,7 +110,15 @@ class AlpacaMarketFeed:
         quotes, unusable = self._quotes(list(bars), now)
         unusable |= {symbol: "no completed daily bar" for symbol in symbols if symbol not in bars}
         usable = {symbol: bars[symbol] for symbol in bars if symbol not in unusable}
-        return Market(now, session, MappingProxyType(usable), MappingProxyType(quotes), MappingProxyType(unusable))
+        inside = {} if self._intraday is None else self._intraday.bars(symbols, now)
+        return Market(
+            now,
+            session,
+            MappingProxyType(usable),
+            MappingProxyType(quotes),
+            MappingProxyType(unusable),
+            MappingProxyType({symbol: inside[symbol] for symbol in usable if symbol in inside}),
+        )
 
     def last_prices(self, symbols: Sequence[str]) -> dict[str, Print]:
         """Last trade of each symbol, one request; those left out that have not traded lately."""

@@ -22,7 +22,8 @@ class BacktestGateway:
         self._strategy = strategy
         self._door = door
         self._groups: dict[str, Any] = {}
-        self._members: dict[str, tuple[str, GroupRole]] = {}
+        # Lumibot's identifiers are random; those told to the desk are numbers, so that the same run gives the same journal.
+        self._members: dict[str, tuple[str, GroupRole, str]] = {}
         self._fills = 0
         self._statuses = {
             broker.NEW_ORDER: OrderStatus.WORKING,
@@ -48,7 +49,7 @@ class BacktestGateway:
         for role in roles:
             member = order if role is GroupRole.ENTRY else member_order(order, role)
             if member is not None:
-                self._members[member.identifier] = (step.key, role)
+                self._members[member.identifier] = (step.key, role, f"backtest-order-{len(self._members) + 1}")
         self._broker.submit_order(order)
 
     def _replace(self, step: Replace) -> None:
@@ -73,7 +74,7 @@ class BacktestGateway:
         member = self._members.get(order.identifier)
         if member is None:
             return
-        key, role = member
+        key, role, broker_id = member
         if event == self._broker.ERROR_ORDER:
             self._door.refused(BrokerRefusal(key, None, None, str(error), explained=True))
         elif event in self._statuses:
@@ -84,4 +85,4 @@ class BacktestGateway:
                 side = Side.BUY if order.is_buy_order() else Side.SELL
                 exact = Decimal(repr(float(price)))
                 fill = Fill(f"backtest-{self._fills}", key, order.asset.symbol, side, int(quantity), exact, at, role)
-            self._door.order_event(OrderEvent(key, role, self._statuses[event], at, order.identifier, fill))
+            self._door.order_event(OrderEvent(key, role, self._statuses[event], at, broker_id, fill))

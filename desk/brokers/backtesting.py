@@ -1,10 +1,14 @@
-"""Lumibot's backtesting broker for daily bars, put right: fills in the order of time, costs on every order, no free money.
+"""Lumibot's backtesting broker put right: fills in the order of time, costs on every order, no free money.
 
-What differs from `lumibot.backtesting.BacktestingBroker` (4.6.30) when the feed knows whole daily bars
-(`desk.data.daily_feed.DailyFeed`); each point has a test that the stock broker fails (tests/unit/test_backtest_broker.py):
+What differs from `lumibot.backtesting.BacktestingBroker` (4.6.30) when the feed knows whole bars, of a day
+(`desk.data.daily_feed.DailyFeed`) or of an hour or a minute (`desk.data.intraday_feed.IntradayFeed`); each point has a test that
+the stock broker fails (tests/unit/test_backtest_broker.py, test_intraday_backtest.py):
 
-- Nothing trades before the opening. The stock broker books the stops of day D at 08:30, so the strategy knows at 09:30 of D
-  what the day will bring. Here D's decisions come first, then its opening (`at_opening`), then its range at the close.
+- An order meets every bar from its own beginning on, one after the other, whatever the strategy's sleep time: first the
+  bar's opening (`at_opening`), then its range when it closes. The stock broker looks at the bar of now alone, once an
+  iteration. What is decided at an instant comes before the opening at that instant, so nobody knows what it will bring; the
+  stock broker books the stops of day D at 08:30.
+- A stretch without a trade has no bar, and nothing fills on it. The stock broker fills gaps with the bar before, volume included.
 - A bar that touches stop and target fills the stop; the bar of an entry that filled inside it never fills the target
   unless the close proves it. The stock broker takes the target, even at an open that came before the entry.
 - Fees and slippage apply to every order type; a trailing stop ratchets one way; a stop limit fills; cancelling one exit of a
@@ -17,20 +21,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 from lumibot.backtesting import BacktestingBroker
 from lumibot.entities import Order
 
-from desk.brokers.daily_fills import NOTHING, Outcome, Prices, at_opening, during_session, may_trade
-from desk.brokers.daily_orders import KINDS, Working, limit_of, priority, ratchet, resting_view, taker_fee, tie, trigger
+from desk.brokers.daily_fills import Outcome
+from desk.brokers.daily_orders import (
+    CLOSING,
+    IMMEDIATE,
+    KINDS,
+    OPENING,
+    Moment,
+    Tape,
+    Working,
+    limit_of,
+    priority,
+    taker_fee,
+    tie,
+)
 
 _CLASSES = {None, Order.OrderClass.SIMPLE, Order.OrderClass.BRACKET, Order.OrderClass.OTO, Order.OrderClass.OCO}
 _LONG_SIDES = {Order.OrderSide.BUY, Order.OrderSide.SELL, Order.OrderSide.BUY_TO_OPEN, Order.OrderSide.SELL_TO_CLOSE}
-_IMMEDIATE = frozenset({"ioc", "fok"})
-_DAY = frozenset({"day"}) | _IMMEDIATE
 # A cent's hundredth: cash is a float in Lumibot, and its dust must not refuse an order that spends everything.
 _DUST_USD = 1e-4
 # Called with order, event, price, quantity and error after Lumibot has booked the event.
@@ -49,27 +63,25 @@ class Costs:
     slippage_bps: float = 0.0
 
 
-class DailyBar(Prices, Protocol):
-    """One symbol's bar of one day; `opens_at` and `closes_at` are POSIX seconds."""
+class BarSource(Protocol):
+    """What this broker needs of a feed beside Lumibot's own interface (`DailyFeed` and `IntradayFeed` have it)."""
 
-    @property
-    def opens_at(self) -> float: ...
-    @property
-    def closes_at(self) -> float: ...
+    def tape(self, symbol: str) -> Tape | None:
+        """Every real bar of a symbol, past and future; None for one that the feed does not know."""
+        ...
 
+    def day_end(self, symbol: str, moment: float) -> float:
+        """When an order for the day, placed at `moment`, ends (POSIX seconds); infinity when no session follows."""
+        ...
 
-class DailyBarSource(Protocol):
-    """What this broker needs of a feed beside Lumibot's own interface (`desk.data.daily_feed.DailyFeed` has it)."""
-
-    def bar_on(self, symbol: str, day: date) -> DailyBar | None: ...
     def last_close(self, symbol: str) -> float | None: ...
 
 
 class DeskBacktestingBroker(BacktestingBroker):
-    """Broker of a backtest on daily bars. With a feed that is no `DailyBarSource` it fills as the stock broker does.
+    """Broker of a backtest on real bars. With a feed that is no `BarSource` it fills as the stock broker does.
 
     `prescreen=False` takes every working order through the full rules on every bar: same fills, slower. `on_clock` is
-    called with each new simulated time.
+    called with each simulated time at which the strategy may look.
     """
 
     def __init__(
@@ -86,8 +98,8 @@ class DeskBacktestingBroker(BacktestingBroker):
         self._on_clock = on_clock
         self.on_trade_event: TradeListener | None = None
         self._working: dict[str, Working] = {}
-        self._settled_at: float | None = None
-        self._is_daily = hasattr(data_source, "bar_on")
+        self._met_until: Moment = (0.0, CLOSING)
+        self._knows_bars = hasattr(data_source, "tape")
         super().__init__(data_source, *args, **kwargs)
 
     # ---- Lumibot's clock and stream -------------------------------------------------------------------------------------
@@ -98,7 +110,14 @@ class DeskBacktestingBroker(BacktestingBroker):
         self._stream_established()
 
     def _update_datetime(self, update_dt: Any, **more: Any) -> None:
-        super()._update_datetime(update_dt, **more)
+        """Step to a time, or over seconds; the bars on the way meet the orders first, those that open at its end do not."""
+        before = self.datetime
+        target = update_dt if isinstance(update_dt, datetime) else before + _span(update_dt)
+        if self._knows_bars:
+            self._meet_bars((target.timestamp(), CLOSING))
+        # A fill at the end of the step has set the clock already, and Lumibot would add a minute to a step that goes nowhere.
+        if self.datetime == before or target > self.datetime:
+            super()._update_datetime(target, **more)
         if self._on_clock is not None:
             self._on_clock(self.data_source.get_datetime())
 
@@ -118,14 +137,14 @@ class DeskBacktestingBroker(BacktestingBroker):
     # ---- orders in ------------------------------------------------------------------------------------------------------
 
     def _submit_order(self, order: Any) -> Any:
-        if not self._is_daily:
+        if not self._knows_bars:
             return super()._submit_order(order)
         problem = self._problem(order)
         if problem is not None:
             return self._refuse(order, problem)
+        tie(order)
         for member in order.child_orders if order.order_class is Order.OrderClass.OCO else [order]:
             self._register(member)
-        tie(order)
         return super()._submit_order(order)
 
     def _modify_order(self, order: Any, limit_price: float | None = None, stop_price: float | None = None) -> None:
@@ -133,9 +152,8 @@ class DeskBacktestingBroker(BacktestingBroker):
             order.limit_price = limit_price
         if stop_price is not None:
             order.stop_price = stop_price
-        if self._is_daily and order.identifier in self._working:
-            extreme = self._working[order.identifier].extreme
-            self._register(order).extreme = extreme
+        if order.identifier in self._working:
+            self._register(order, self._working[order.identifier].extreme)
         super()._modify_order(order, limit_price=limit_price, stop_price=stop_price)
 
     def cancel_order(self, order: Any) -> None:
@@ -149,7 +167,7 @@ class DeskBacktestingBroker(BacktestingBroker):
         self._working.pop(order.identifier, None)
         super().cancel_order(order)
         sibling = order.dependent_order
-        if self._is_daily and sibling is not None and sibling.identifier in self._working:
+        if sibling is not None and sibling.identifier in self._working:
             self.cancel_order(sibling)
 
     def cancel_orders(self, orders: Iterable[Any]) -> None:
@@ -158,21 +176,28 @@ class DeskBacktestingBroker(BacktestingBroker):
             if order.is_active():
                 self.cancel_order(order)
 
-    def _register(self, order: Any) -> Working:
-        clock = self.datetime
-        now, day = clock.timestamp(), clock.date()
-        bar = self.data_source.bar_on(order.asset.symbol, day)
-        inside = bar is not None and bar.opens_at < now < bar.closes_at
-        working = Working(order, now, part_day=day if inside else None)
-        self._working[order.identifier] = working
-        self._settled_at = None
-        return working
+    def _register(self, order: Any, extreme: float | None = None) -> None:
+        """Have an order work from now on: on the bar that opens now unless that opening is past, else on the rest of a bar."""
+        symbol, now = order.asset.symbol, self.datetime.timestamp()
+        tape = self.data_source.tape(symbol)
+        working = Working(order, tape, tape.place_after(now), extreme=extreme)
+        if working.place < len(tape):
+            opens_at = tape.bar(working.place).opens_at
+            working.opened = opens_at < now or (opens_at == now and self._met_until >= (now, OPENING))
+            working.part_place = working.place if opens_at < now else None
+        if str(order.time_in_force).lower() == "day":
+            working.ends_at = self.data_source.day_end(symbol, now)
+        self._enlist(working)
+
+    def _enlist(self, working: Working) -> None:
+        working.schedule(self.prescreen)
+        self._working[working.order.identifier] = working
 
     # ---- what a broker refuses ------------------------------------------------------------------------------------------
 
     def _problem(self, order: Any) -> str | None:
         if order.order_class not in _CLASSES or (order.order_type not in KINDS and order.order_class is not Order.OrderClass.OCO):
-            return f"{order.order_class} {order.order_type} orders are not simulated on daily bars"
+            return f"{order.order_class} {order.order_type} orders are not simulated"
         if order.side not in _LONG_SIDES:
             return f"side {order.side}: short sales are not simulated"
         price = self._estimate(order)
@@ -256,78 +281,57 @@ class DeskBacktestingBroker(BacktestingBroker):
     # ---- fills ----------------------------------------------------------------------------------------------------------
 
     def process_pending_orders(self, strategy: Any) -> None:
-        """Fill what the bar of now allows. Lumibot calls this up to six times a day; outside the session nothing trades."""
-        if not self._is_daily:
-            super().process_pending_orders(strategy)
-            return
-        now = self.datetime.timestamp()
-        # Nothing new since the last round at this moment; else go round, since a fill brings new orders (its exits).
-        if now != self._settled_at:
-            while self._working and self._round(strategy):
-                pass
-            self._settled_at = now
-
-    def _round(self, strategy: Any) -> bool:
-        clock = self.datetime
-        now, day = clock.timestamp(), clock.date()
-        acted = False
-        for working in sorted(self._working.values(), key=priority):
-            order = working.order
-            bar = self.data_source.bar_on(order.asset.symbol, day)
-            # An earlier fill of this round may have cancelled the order.
-            if bar is not None and bar.opens_at <= now and order.identifier in self._working:
-                acted |= self._meet(working, bar, now, day, strategy)
-        return acted
-
-    def _meet(self, working: Working, bar: DailyBar, now: float, day: date, strategy: Any) -> bool:
-        """Let one order meet the bar; True when it was filled, refused or cancelled."""
-        opening = now < bar.closes_at
-        if opening:
-            if working.since > bar.opens_at or working.part_day == day:
-                return False
-            outcome, ends = self._open(working, bar), _IMMEDIATE
+        """Have the bars that open now meet the orders; Lumibot calls this after each iteration, and before it waits."""
+        if self._knows_bars:
+            self._meet_bars((self.datetime.timestamp(), OPENING))
         else:
-            if working.since >= bar.closes_at or working.ranged_on == day:
-                return False
-            working.ranged_on = day
-            outcome, ends = self._range(working, bar, day), _DAY
+            super().process_pending_orders(strategy)
+
+    def _meet_bars(self, until: Moment) -> None:
+        """Let orders and bars meet up to and including `until`, in order of time, and tell the strategy as it happens."""
+        while self._working:
+            moment = min(working.due for working in self._working.values())
+            if moment > until:
+                break
+            self._stand_at(moment[0])
+            for working in sorted((each for each in self._working.values() if each.due == moment), key=priority):
+                # An earlier fill of this round may have cancelled or changed the order.
+                if self._working.get(working.order.identifier) is working:
+                    self._meet(working, moment)
+            if not any(working.due == moment for working in self._working.values()):
+                self._met_until = moment
+                self._deliver()
+        self._met_until = max(self._met_until, until)
+
+    def _stand_at(self, moment: float) -> None:
+        now = self.datetime
+        if moment > now.timestamp():
+            super()._update_datetime(datetime.fromtimestamp(moment, now.tzinfo))
+
+    def _deliver(self) -> None:
+        """Callbacks at the time of what they tell; Lumibot would give them at its next step."""
+        for subscriber in self._subscribers:
+            subscriber.process_queue()
+
+    def _meet(self, working: Working, moment: Moment) -> None:
+        """Let one order meet what is due: an opening, the range of a bar at its close, or the end of its day."""
+        at_bar = moment == working.meets_bar_at()
+        outcome = working.meet() if at_bar else Outcome()
         if outcome.price is not None:
-            self._fill(working, outcome, strategy, None if opening else day)
-        elif str(working.order.time_in_force).lower() in ends or self._is_past_its_date(working.order):
+            self._fill(working, outcome)
+        elif self._ends(working, moment, at_bar):
             self.cancel_order(working.order)
         else:
-            return False
-        return True
+            working.go_on(moment, self.prescreen)
 
-    def _is_past_its_date(self, order: Any) -> bool:
+    def _ends(self, working: Working, moment: Moment, at_bar: bool) -> bool:
+        order = working.order
+        if moment >= (working.ends_at, CLOSING) or (at_bar and str(order.time_in_force).lower() in IMMEDIATE):
+            return True
         return order.good_till_date is not None and bool(self._order_time_in_force_elapsed(order))
 
-    def _open(self, working: Working, bar: DailyBar) -> Outcome:
-        resting = resting_view(working)
-        if resting is None or (self.prescreen and not may_trade(resting, bar)):
-            return NOTHING
-        outcome = at_opening(resting, bar.open)
-        trigger(working, outcome)
-        return outcome
-
-    def _range(self, working: Working, bar: DailyBar, day: date) -> Outcome:
-        whole = working.part_day != day
-        trails = working.order.order_type is Order.OrderType.TRAIL
-        if trails and whole:
-            ratchet(working, bar.open)
-        resting = resting_view(working)
-        if resting is None or (self.prescreen and not may_trade(resting, bar)):
-            outcome = NOTHING
-        else:
-            outcome = during_session(resting, bar, whole)
-        trigger(working, outcome)
-        if trails:
-            best = bar.low if resting is not None and resting.is_buy else bar.high
-            ratchet(working, best if whole else bar.close)
-        return outcome
-
-    def _fill(self, working: Working, outcome: Outcome, strategy: Any, part_day: date | None) -> None:
-        order = working.order
+    def _fill(self, working: Working, outcome: Outcome) -> None:
+        order, strategy = working.order, self._strategy(working.order)
         price = self._slipped(order, outcome)
         problem = self._late_problem(order, price, strategy)
         if problem is not None:
@@ -337,9 +341,7 @@ class DeskBacktestingBroker(BacktestingBroker):
         order.trade_slippage = abs(price - (outcome.price or price)) * float(order.quantity)
         if order.order_class in (Order.OrderClass.BRACKET, Order.OrderClass.OTO):
             for child in order.child_orders:
-                exit_ = self._register(child)
-                # An entry at the opening leaves the whole bar to its exits, one inside the bar an unknown part.
-                exit_.since, exit_.part_day, exit_.extreme = working.since, part_day, price
+                self._enlist(working.followed_by(child, price))
         self._execute_filled_order(order=order, price=price, filled_quantity=order.quantity, strategy=strategy)
 
     def _slipped(self, order: Any, outcome: Outcome) -> float:
@@ -366,7 +368,11 @@ class DeskBacktestingBroker(BacktestingBroker):
         """Dollars: the desk's fee, and the strategy's own Lumibot fees, which the stock broker forgets on trailing stops."""
         notional = Decimal(repr(float(price))) * Decimal(str(order.quantity))
         cost = notional * Decimal(repr(self.costs.fee_bps)) / 10_000
-        if order.order_type is Order.OrderType.TRAIL and self._is_daily:
+        if order.order_type is Order.OrderType.TRAIL and self._knows_bars:
             fees = strategy.buy_trading_fees if order.is_buy_order() else strategy.sell_trading_fees
             return cost + sum((taker_fee(fee, notional, order) for fee in fees if fee.taker), Decimal(0))
         return cost + Decimal(super().calculate_trade_cost(order, strategy, price))
+
+
+def _span(step: float | timedelta) -> timedelta:
+    return step if isinstance(step, timedelta) else timedelta(seconds=step)

@@ -1,4 +1,4 @@
-"""At what price an order trades on one daily bar, when only open, high, low and close are known: pure.
+"""At what price an order trades on one bar, of a day or a minute, when only open, high, low and close are known: pure.
 
 Time inside the bar runs open, then somewhere high and low, then close. What cannot be told apart is decided against the
 trader: a stop that may have been touched was touched, a limit that may not have been reached was not.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Protocol
 
 
@@ -52,6 +53,8 @@ class Outcome:
 
 
 NOTHING = Outcome()
+# Levels that every bar reaches: low at most, high at least.
+EVERY_BAR = (inf, -inf)
 
 
 def at_opening(order: Resting, open_price: float) -> Outcome:
@@ -85,13 +88,19 @@ def during_session(order: Resting, bar: Prices, whole: bool) -> Outcome:
     return _limit_after_stop(order, bar, price)
 
 
+def touch_levels(order: Resting) -> tuple[float, float]:
+    """Only a bar with a low at most the first price, or a high of at least the second, can fill or trigger the order."""
+    if order.kind is Kind.MARKET or order.kind is Kind.STOP_LIMIT:
+        return EVERY_BAR
+    if order.kind is Kind.LIMIT:
+        return (_level(order.limit), inf) if order.is_buy else (-inf, _level(order.limit))
+    return (-inf, _level(order.stop)) if order.is_buy else (_level(order.stop), inf)
+
+
 def may_trade(order: Resting, bar: Prices) -> bool:
     """False only when no rule of this module can fill or trigger the order on this bar: the quick look before the long one."""
-    if order.kind is Kind.MARKET or order.kind is Kind.STOP_LIMIT:
-        return True
-    if order.kind is Kind.LIMIT:
-        return _level(order.limit) >= bar.low if order.is_buy else _level(order.limit) <= bar.high
-    return _level(order.stop) <= bar.high if order.is_buy else _level(order.stop) >= bar.low
+    low_at_most, high_at_least = touch_levels(order)
+    return bar.low <= low_at_most or bar.high >= high_at_least
 
 
 def _reaches(order: Resting, price: float) -> bool:

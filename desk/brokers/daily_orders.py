@@ -1,15 +1,15 @@
-"""A Lumibot order in a daily backtest: how long it has worked, and how the fill rules see it."""
+"""A Lumibot order in a backtest: which bar it meets next, and how the fill rules see it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Any
+from math import inf
+from typing import Any, Protocol
 
 from lumibot.entities import Order
 
-from desk.brokers.daily_fills import Kind, Outcome, Resting
+from desk.brokers.daily_fills import EVERY_BAR, NOTHING, Kind, Outcome, Prices, Resting, at_opening, during_session, touch_levels
 
 KINDS = {
     Order.OrderType.MARKET: Kind.MARKET,
@@ -20,17 +20,107 @@ KINDS = {
 }
 
 
+IMMEDIATE = frozenset({"ioc", "fok"})
+
+# When something happens: POSIX seconds and a phase. At one instant the bar that ends comes before the one that begins.
+Moment = tuple[float, int]
+CLOSING, OPENING = 0, 1
+NEVER: Moment = (inf, OPENING)
+
+
+class TimedBar(Prices, Protocol):
+    """One bar; `opens_at` and `closes_at` are POSIX seconds."""
+
+    @property
+    def opens_at(self) -> float: ...
+    @property
+    def closes_at(self) -> float: ...
+
+
+class Tape(Protocol):
+    """One symbol's real bars in order of time (`desk.data.tape.Tape`)."""
+
+    def __len__(self) -> int: ...
+    def bar(self, place: int) -> TimedBar: ...
+    def place_after(self, moment: float) -> int: ...
+    def touching(self, place: int, low_at_most: float, high_at_least: float) -> int: ...
+
+
 @dataclass(slots=True)
 class Working:
-    """Life of a working order; times are POSIX seconds."""
+    """Life of a working order. Call `schedule` when it begins and after whatever changes it."""
 
     order: Any
-    since: float
-    part_day: date | None = None  # the day of which it saw only an unknown part
-    ranged_on: date | None = None  # the last day whose range it has met
+    tape: Tape
+    place: int  # the bar of the tape that it meets next
+    opened: bool = False  # that bar's opening is behind it
+    part_place: int | None = None  # the bar of which it saw only an unknown part
+    ends_at: float = inf  # POSIX seconds: when a DAY order ends
     extreme: float | None = None  # best price since it works, for a trailing stop
     triggered: bool = False  # a stop limit whose stop was passed
     resting: Resting | None = None  # the order as the fill rules see it, while that does not change
+    due: Moment = NEVER  # when there is something to do for it
+
+    def meets_bar_at(self) -> Moment:
+        if self.place >= len(self.tape):
+            return NEVER
+        bar = self.tape.bar(self.place)
+        return (bar.closes_at, CLOSING) if self.opened else (bar.opens_at, OPENING)
+
+    def schedule(self, prescreen: bool) -> None:
+        """Find the next bar to meet: with `prescreen` the next that can do anything to the order at all."""
+        resting = resting_view(self) if prescreen and _rests(self.order) else None
+        place = self.tape.touching(self.place, *(EVERY_BAR if resting is None else touch_levels(resting)))
+        if place > self.place:
+            self.place, self.opened = place, False
+        self.due = min(self.meets_bar_at(), (self.ends_at, CLOSING))
+
+    def meet(self) -> Outcome:
+        """What the bar that is due does to the order: its opening, or when that is past its range."""
+        outcome = self._range() if self.opened else self._opening()
+        if outcome.triggered and not self.triggered:
+            self.triggered, self.resting = True, None
+        return outcome
+
+    def _opening(self) -> Outcome:
+        resting = resting_view(self)
+        return NOTHING if resting is None else at_opening(resting, self.tape.bar(self.place).open)
+
+    def _range(self) -> Outcome:
+        bar, whole = self.tape.bar(self.place), self.part_place != self.place
+        trails = self.order.order_type is Order.OrderType.TRAIL
+        if trails and whole:
+            self._ratchet(bar.open)
+        resting = resting_view(self)
+        outcome = NOTHING if resting is None else during_session(resting, bar, whole)
+        if trails:
+            best = bar.low if self.order.is_buy_order() else bar.high
+            self._ratchet(best if whole else bar.close)
+        return outcome
+
+    def _ratchet(self, price: float) -> None:
+        if self.extreme is None:
+            self.extreme = price
+        else:
+            self.extreme = min(self.extreme, price) if self.order.is_buy_order() else max(self.extreme, price)
+
+    def followed_by(self, exit_: Any, entry_price: float) -> Working:
+        """The exit of this entry: one at the opening leaves it the whole bar, one inside the bar an unknown part."""
+        part = self.place if self.opened else None
+        return Working(exit_, self.tape, self.place, self.opened, part, self.ends_at, entry_price)
+
+    def go_on(self, met: Moment, prescreen: bool) -> None:
+        """Leave behind what was met at `met`."""
+        if met == self.meets_bar_at():
+            self.place, self.opened = (self.place + 1, False) if self.opened else (self.place, True)
+        self.schedule(prescreen)
+
+
+def _rests(order: Any) -> bool:
+    """Whether an order only waits for its price: a trail moves with every bar, other terms may end it on any."""
+    if order.order_type is Order.OrderType.TRAIL or order.good_till_date is not None:
+        return False
+    return str(order.time_in_force).lower() not in IMMEDIATE
 
 
 def tie(order: Any) -> None:
@@ -60,11 +150,6 @@ def resting_view(working: Working) -> Resting | None:
     return working.resting
 
 
-def trigger(working: Working, outcome: Outcome) -> None:
-    if outcome.triggered and not working.triggered:
-        working.triggered, working.resting = True, None
-
-
 def limit_of(order: Any) -> float | None:
     """Limit of a limit or stop-limit order; Lumibot keeps the latter's in either of two fields, and its broker reads one."""
     if order.order_type is Order.OrderType.LIMIT:
@@ -84,13 +169,6 @@ def _trail_level(working: Working) -> float | None:
     if order.is_buy_order():
         return best + gap if first is None else min(first, best + gap)
     return best - gap if first is None else max(first, best - gap)
-
-
-def ratchet(working: Working, price: float) -> None:
-    if working.extreme is None:
-        working.extreme = price
-    else:
-        working.extreme = min(working.extreme, price) if working.order.is_buy_order() else max(working.extreme, price)
 
 
 def taker_fee(fee: Any, notional: Decimal, order: Any) -> Decimal:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from desk.cli import config, exchange, journal
+from desk.cli import config, exchange, journal, model
 from desk.cli.adopt import adopt
+from desk.cli.allocation import allocation
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.hedge import hedge
@@ -16,6 +17,7 @@ from desk.cli.rebalance import rebalance
 from desk.cli.sockets import sockets
 from desk.cli.status import status
 from desk.cli.strategies import strategies
+from desk.cli.train import train
 
 app = typer.Typer(
     name="desk",
@@ -33,10 +35,13 @@ app.command("adopt")(adopt)
 app.add_typer(journal.app, name="journal")
 app.command("status")(status)
 app.command("positions")(positions)
+app.command("allocation")(allocation)
 app.command("protect")(protect)
 app.command("hedge")(hedge)
 app.command("rebalance")(rebalance)
 app.command("sockets")(sockets)
+app.command("train")(train)
+app.add_typer(model.app, name="model")
 
 
 def run() -> None:

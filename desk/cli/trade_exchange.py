@@ -18,6 +18,7 @@ from desk.data.calendars import Session
 from desk.data.directory import load_directory
 from desk.data.source import Source
 from desk.report.console import RunConsole, print_banner
+from desk.runtime.cadence import period_seconds, sleeptime_for
 from desk.runtime.exchange_run import ExchangeRun
 from desk.runtime.plugins import load_strategy
 from desk.runtime.request import RunRequest
@@ -46,7 +47,8 @@ def trade_on_exchange(options: TradeOptions, settings: Settings) -> int:
         log_to(folder.log)
         for line in (*_dates_lines(request, source, sessions), *behaviour_lines(folder.identity(), settings)):
             console.say(line)
-        with RunConsole(console, expected_iterations(settings.behaviour.sleeptime, sessions)) as lines:
+        sleeptime = sleeptime_for(settings.behaviour.sleeptime, strategy_class)
+        with RunConsole(console, expected_iterations(sleeptime, sessions)) as lines:
             words = gate_words(settings.behaviour.confidence_threshold, request.gate_enforced)
             watch = Watch(lines, [session.day for session in sessions], words)
             run = dataclasses.replace(
@@ -80,12 +82,9 @@ def _next_commands(strategy: str) -> Sequence[str]:
     )
 
 
-UNIT_SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
-
-
 def expected_iterations(sleeptime: str, sessions: Sequence[Session]) -> int:
     """About how many iterations a run has, for the progress bar; a session has at least one."""
-    seconds = int(sleeptime[:-1]) * UNIT_SECONDS[sleeptime[-1]]
+    seconds = period_seconds(sleeptime)
     return sum(max(1, int((session.closes_at - session.opens_at).total_seconds()) // seconds) for session in sessions)
 
 

@@ -227,7 +227,8 @@ def _change(holding: Holding, target: Target | None, view: _View, bid: float, fo
         return _Change(holding, 0, bid, 0.0, forced)
     above = held - view.wanted(target, bid)
     if above >= 0:
-        return _Change(holding, -min(math.ceil(above - 0.5 - DUST), held - 1), bid, above * bid, forced)
+        cut = min(math.ceil(above - 0.5 - DUST), held - 1)
+        return _Change(holding, -cut, bid, above * bid, max(forced, cut) if target.is_exact else forced)
     limit = view.entry_limit(holding.symbol)
     if limit is None:
         return None
@@ -239,7 +240,9 @@ def _change(holding: Holding, target: Target | None, view: _View, bid: float, fo
 
 def _within(view: _View, change: _Change) -> _Change | Denied | None:
     tolerance_usd = view.usd(view.rules.tolerance_fraction)
-    if change.forced or (change.shares and change.drift_usd > tolerance_usd + HALF_CENT_USD):
+    target = view.targets.get(change.holding.symbol)
+    is_exact = target is not None and target.is_exact
+    if change.forced or (change.shares and (is_exact or change.drift_usd > tolerance_usd + HALF_CENT_USD)):
         return change
     if not change.shares or change.drift_usd + HALF_CENT_USD < change.price:
         return None

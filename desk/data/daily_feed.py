@@ -8,10 +8,11 @@ close of its session, so at 09:30 of day D history ends at D-1 and a market orde
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any, NamedTuple
+from math import inf
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from lumibot.entities import Asset, Data
 
 from desk.data.calendars import NEW_YORK, sessions
 from desk.data.source import OHLCV, Source
+from desk.data.tape import Tape
 from desk.domain.errors import ConfigurationError
 from desk.domain.market import DailyBars
 
@@ -31,22 +33,11 @@ STALE_SECONDS = 7.5 * 86_400
 _USD = Asset("USD", Asset.AssetType.FOREX)
 
 
-class Bar(NamedTuple):
-    """One session's prices in dollars; `opens_at` and `closes_at` are POSIX seconds."""
-
-    opens_at: float
-    closes_at: float
-    open: float
-    high: float
-    low: float
-    close: float
-
-
 @dataclass(frozen=True)
 class _Book:
-    """One symbol's real bars: by date, and as arrays with the close of each session (POSIX seconds) to search in."""
+    """One symbol's real bars: for the broker, and as arrays with the close of each session (POSIX seconds) to search in."""
 
-    by_date: Mapping[date, Bar]
+    tape: Tape
     closes_at: list[float]
     closes: list[float]
     bars: DailyBars
@@ -75,10 +66,16 @@ class DailyFeed(PandasDataBacktesting):
             # With its own index instead of the union of all symbols', no bar is invented for a day without trading.
             data.repair_times_and_fill(data.df.index)
 
-    def bar_on(self, symbol: str, day: date) -> Bar | None:
-        """The real bar of `symbol` on `day`, future or not: for the broker that fills orders, never for a strategy."""
+    def tape(self, symbol: str) -> Tape | None:
+        """The real bars of `symbol`, future or not: for the broker that fills orders, never for a strategy."""
         book = self._books.get(symbol)
-        return None if book is None else book.by_date.get(day)
+        return None if book is None else book.tape
+
+    def day_end(self, symbol: str, moment: float) -> float:
+        """Close of the first session in which `symbol` trades after `moment` (POSIX seconds)."""
+        tape = self._books[symbol].tape
+        place = tape.place_after(moment)
+        return tape.bar(place).closes_at if place < len(tape) else inf
 
     def completed_bars(self, symbol: str, length: int | None = None) -> DailyBars:
         """The last `length` bars (all when None) of `symbol` whose session has closed. Raises KeyError for an unknown symbol."""
@@ -159,9 +156,8 @@ def _book(frame: pd.DataFrame) -> _Book:
     index = pd.DatetimeIndex(frame.index).as_unit("ns")
     midnight = index.normalize()
     opens_at = (midnight + pd.Timedelta(hours=OPENING.hour, minutes=OPENING.minute)).asi8 / 1e9
-    closes_at = (index.asi8 / 1e9).tolist()
-    prices = [frame[name].tolist() for name in OHLCV[:4]]
+    closes_at = index.asi8 / 1e9
     columns = {name: frame[name].to_numpy(dtype=np.float64) for name in OHLCV}
     bars = DailyBars(sessions=tuple(index.date), **columns)
-    by_date = dict(zip(bars.sessions, map(Bar, opens_at.tolist(), closes_at, *prices), strict=True))
-    return _Book(by_date, closes_at, prices[3], bars)
+    tape = Tape(opens_at, closes_at, *(columns[name] for name in OHLCV[:4]))
+    return _Book(tape, closes_at.tolist(), columns["close"].tolist(), bars)

@@ -69,13 +69,17 @@ ExitRule = FixedExit | AtrExit
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The position wanted in a symbol, with the exit rule that protects it."""
+    """The position wanted in a symbol, with the exit rule that protects it.
+
+    One that `is_exact` is gone to whatever the tolerance for what is held: somebody enters or leaves, and nothing has drifted.
+    """
 
     symbol: str
     amount: Shares | Weight
     exit_rule: ExitRule
     reason: str
     confidence: float | None = None
+    is_exact: bool = False
 
 
 class IntentKind(StrEnum):

@@ -125,6 +125,18 @@ class SharesAdopted:
 
 
 @dataclass(frozen=True, slots=True)
+class SharesWanted:
+    """What each strategy of a portfolio wants of a symbol from now on, in shares: fills are given to them by it.
+
+    At `price` dollars a share those that leave give to those that enter, without an order; None where none of it is known.
+    """
+
+    symbol: str
+    wanted: Mapping[str, int]
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResidueStop:
     """A day's order that sells part of a share, which no exit of the book can be for: a stop at `stop_price` dollars, or at the
     market where that is None. Journaled before it is sent; a symbol has at most one in a `session` (New York).
@@ -217,6 +229,7 @@ RowValue = (
     | ForeignSeen
     | SharesAdopted
     | ResidueStop
+    | SharesWanted
     | SharesSplit
     | BreakFound
     | ModeChanged

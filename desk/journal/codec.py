@@ -26,6 +26,7 @@ from desk.domain.journal import (
     SentAgain,
     SharesAdopted,
     SharesSplit,
+    SharesWanted,
     StopPassed,
 )
 from desk.domain.orders import OrderEvent
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Any]] = {
     "adopted": SharesAdopted,
     "residue_stop": ResidueStop,
     "split": SharesSplit,
+    "wanted": SharesWanted,
     "heard": Heard,
     "sent_again": SentAgain,
     "break": BreakFound,

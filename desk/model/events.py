@@ -18,14 +18,18 @@ from desk.model.parameters import MetaParameters
 class Events:
     """Events with a complete horizon, by signal day and then symbol; arrays of length m, `features` (m, len(FEATURES)).
 
-    Days are day numbers (date.toordinal), `entry_bar` and `exit_bar` are places in the bars of the event's symbol.
+    Days are day numbers (date.toordinal), sessions are counted from the first day on which any symbol has a bar, and `entry_bar`
+    and `exit_bar` are places in the bars of the event's symbol. `net_return` is the trade's return after costs, a fraction.
     """
 
     features: FloatArray
     profitable: BoolArray
+    net_return: FloatArray
     symbol: IntArray
     day: IntArray
     horizon_day: IntArray
+    session: IntArray
+    horizon_session: IntArray
     entry_bar: IntArray
     exit_bar: IntArray
 
@@ -46,25 +50,34 @@ class Events:
 def collect_events(bars: Mapping[str, DailyBars], parameters: MetaParameters) -> Events:
     """Every event of every symbol in `bars` that has all its features and its whole horizon."""
     tables = feature_table(bars, parameters.rsi_length)
-    parts = [_of_symbol(place, bars[symbol], tables[symbol], parameters) for place, symbol in enumerate(sorted(tables))]
+    every_day = (
+        np.unique(np.concatenate([ordinals(bars[symbol]) for symbol in tables])) if tables else np.empty(0, dtype=np.int64)
+    )
+    parts = [
+        _of_symbol(place, bars[symbol], tables[symbol], every_day, parameters) for place, symbol in enumerate(sorted(tables))
+    ]
     parts = parts or [_empty()]
     joined = Events(*(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(Events)))
     return joined.where(np.lexsort((joined.symbol, joined.day)))
 
 
-def _of_symbol(place: int, bars: DailyBars, table: FloatArray, parameters: MetaParameters) -> Events:
+def _of_symbol(place: int, bars: DailyBars, table: FloatArray, every_day: IntArray, parameters: MetaParameters) -> Events:
     outcomes = triple_barrier(
         bars, parameters.stop_loss_fraction, parameters.take_profit_fraction, parameters.time_barrier_sessions
     )
     complete = np.isfinite(table).all(axis=1) & (outcomes.horizon_index < len(bars))
     at = np.flatnonzero(complete & (table[:, RSI] < parameters.event_rsi))
     days = ordinals(bars)
+    day, horizon_day = days[at], days[outcomes.horizon_index[at]]
     return Events(
         features=table[at],
         profitable=outcomes.profitable(parameters.cost_bps)[at],
+        net_return=outcomes.gross_return[at] - parameters.cost_bps / 10_000,
         symbol=np.full(len(at), place, dtype=np.int64),
-        day=days[at],
-        horizon_day=days[outcomes.horizon_index[at]],
+        day=day,
+        horizon_day=horizon_day,
+        session=np.searchsorted(every_day, day),
+        horizon_session=np.searchsorted(every_day, horizon_day),
         entry_bar=at + 1,
         exit_bar=outcomes.exit_index[at],
     )
@@ -72,7 +85,7 @@ def _of_symbol(place: int, bars: DailyBars, table: FloatArray, parameters: MetaP
 
 def _empty() -> Events:
     none = np.empty(0, dtype=np.int64)
-    return Events(np.empty((0, len(FEATURES))), none.astype(bool), none, none, none, none, none)
+    return Events(np.empty((0, len(FEATURES))), none.astype(bool), none.astype(np.float64), *(none,) * 7)
 
 
 def uniqueness(events: Events) -> FloatArray:

@@ -2,6 +2,11 @@
 
 Windows are sums over exactly their own bars (no running totals), so a row computed from the last `LOOKBACK` bars has the
 same bits as the row of the whole table. Returns and distances are fractions, volatility is per day, RSI runs from 0 to 100.
+
+Left out, because they did not help on 2000 to 2007 of the bundled history, the years on which choices are made (out of fold,
+AUC 0.485 and Brier score 0.2508 as it is): day of the week 0.471 and 0.2489, sessions to the month's end 0.445 and 0.2512, half
+days 0.477 and 0.2514, the market's 20-day return 0.479 and 0.2516. The bundled market has no sectors; peers by a correlation
+above 0.5 exist for 44 of 100 events, are of the same trade all five, and gave 0.531 and 0.2546, no better than the base rate.
 """
 
 from __future__ import annotations
@@ -95,14 +100,14 @@ def market_state(own_rows: FloatArray) -> FloatArray:
     return means
 
 
-def feature_table(bars: Mapping[str, DailyBars], rsi_length: int = 14) -> dict[str, FloatArray]:
-    """Features of every bar of every symbol, (n, len(FEATURES)) each; the market state of a day is that of `bars`' symbols."""
+def feature_table(bars: Mapping[str, DailyBars], rsi_length: int = 14, last: int | None = None) -> dict[str, FloatArray]:
+    """Features of every bar of every symbol, (n, len(FEATURES)) each; the market state of a day is that of `bars`' symbols.
+
+    With `last` only each symbol's last so many bars have rows: those of the last `last` sessions are the whole table's.
+    """
     symbols = sorted(symbol for symbol in bars if len(bars[symbol]))
-    own = {
-        symbol: own_features(bars[symbol].close, bars[symbol].volume, wilder_rsi(bars[symbol].close, rsi_length))
-        for symbol in symbols
-    }
-    days = {symbol: ordinals(bars[symbol]) for symbol in symbols}
+    own = {symbol: _own_of(bars[symbol], rsi_length, last) for symbol in symbols}
+    days = {symbol: ordinals(bars[symbol])[-len(own[symbol]) :] for symbol in symbols}
     if not symbols:
         return {}
     every_day = np.unique(np.concatenate([days[symbol] for symbol in symbols]))
@@ -111,6 +116,14 @@ def feature_table(bars: Mapping[str, DailyBars], rsi_length: int = 14) -> dict[s
         cube[np.searchsorted(every_day, days[symbol]), column] = own[symbol]
     market = market_state(cube)
     return {symbol: np.hstack([own[symbol], market[np.searchsorted(every_day, days[symbol])]]) for symbol in symbols}
+
+
+def _own_of(bars: DailyBars, rsi_length: int, last: int | None) -> FloatArray:
+    rsi = wilder_rsi(bars.close, rsi_length)
+    if last is None:
+        return own_features(bars.close, bars.volume, rsi)
+    tail = LOOKBACK + last
+    return own_features(bars.close[-tail:], bars.volume[-tail:], rsi[-tail:])[-last:]
 
 
 def ordinals(bars: DailyBars) -> NDArray[np.int64]:

@@ -1,16 +1,19 @@
-"""The confidence gate: what the meta-model of the day says about a symbol, trained walk-forward as the sessions go by."""
+"""The confidence gate: what the meta-model of the day says about a symbol, trained walk-forward as the sessions go by.
+
+A model that is past its health bounds is not asked; the gate then has no answer, as before there is a model, and says why.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from datetime import date
 
 import numpy as np
 
 from desk.domain.market import DailyBars, FloatArray, Market
-from desk.model.events import Events, collect_events
-from desk.model.features import RSI, feature_table
+from desk.model.features import RSI
+from desk.model.health import Health, HealthBounds, health
+from desk.model.history import Precomputed, recent_rows, retraining_session, sessions_since
 from desk.model.parameters import MetaParameters
 from desk.model.rows import LiveRows
 from desk.model.store import ModelStore, model_id
@@ -27,14 +30,21 @@ class ConfidenceGate:
     """
 
     def __init__(
-        self, parameters: MetaParameters, store: ModelStore | None = None, universe: Collection[str] | None = None
+        self,
+        parameters: MetaParameters,
+        store: ModelStore | None = None,
+        universe: Collection[str] | None = None,
+        bounds: HealthBounds | None = None,
     ) -> None:
         self.parameters = parameters
+        self.bounds = bounds or HealthBounds()
         self._store = store
         self._universe = None if universe is None else frozenset(universe)
         self._models: dict[date, MetaModel | None] = {}
         self._rows = LiveRows(parameters.rsi_length)
-        self._past: _Precomputed | None = None
+        self._past: Precomputed | None = None
+        self._silences: dict[str, str] = {}
+        self._health: tuple[date, date, Health] | None = None
         self._seen: tuple[Market, dict[str, DailyBars], date | None] | None = None
 
     def precompute(self, bars: Mapping[str, DailyBars]) -> None:
@@ -42,9 +52,9 @@ class ConfidenceGate:
 
         What a session may know is still cut at that session: rows are looked up by date, events by the end of their horizon.
         """
-        self._past = _Precomputed(self._chosen(bars), self.parameters)
+        self._past = Precomputed(self._chosen(bars), self.parameters)
         self._models.clear()
-        self._seen = None
+        self._seen = self._health = None
 
     def prepare(self, bars: Mapping[str, DailyBars], session: date) -> None:
         """Train or load the model of `session` and take in its completed bars ahead of the first question, best before the open.
@@ -54,24 +64,57 @@ class ConfidenceGate:
         """
         chosen = self._chosen(bars)
         counted = self._past.bars if self._past else chosen
-        self._model_of(self._boundary(counted, session), counted)
+        model = self._model_of(self._boundary(counted, session), counted)
         self._rows.follow(chosen)
+        if model is not None:
+            self._judged(model, chosen, session)
 
     def confidence(self, symbol: str, market: Market) -> float | None:
         """The gate's answer for `symbol`, with its quote's last price (if any) as today's provisional close.
 
         None when there is no answer: too little history, no model yet, a symbol whose last bar is not of the last completed
-        session, or an RSI outside the range that the model was trained on. Raises ValueError when the market's bars differ
-        from precomputed ones, ConfigurationError when a stored model is damaged.
+        session, an RSI outside the range that the model was trained on, or a model that is refused for its health. `silence`
+        says which. Raises ValueError when the market's bars differ from precomputed ones, ConfigurationError when a stored
+        model is damaged.
         """
+        answer = self._answer(symbol, market)
+        self._silences[symbol] = answer if isinstance(answer, str) else ""
+        return None if isinstance(answer, str) else answer
+
+    def silence(self, symbol: str) -> str:
+        """Why the latest answer for `symbol` was None, in words; empty when there was an answer or nobody asked."""
+        return self._silences.get(symbol, "")
+
+    def _answer(self, symbol: str, market: Market) -> float | str:
+        """The confidence, or why there is none."""
         bars, _ = self._view(market)
-        if symbol not in bars:
-            return None
-        row = self._row(symbol, market, bars)
-        if row is None or not np.isfinite(row).all() or row[RSI] >= self.parameters.event_rsi:
-            return None
+        row = self._row(symbol, market, bars) if symbol in bars else None
+        if row is None:
+            return "no bar of the last session"
+        if not np.isfinite(row).all():
+            return "too little history"
+        if row[RSI] >= self.parameters.event_rsi:
+            return f"RSI is not below {self.parameters.event_rsi:g}, where the model learned"
         model = self.model_for(market)
-        return None if model is None else model.confidence(row)
+        if model is None:
+            return "too few finished trades for a model yet"
+        found = self.health_of(model, market)
+        if not found.is_fit:
+            return f"the model of {model.trained_before} is refused: {'; '.join(found.reasons)}"
+        confidence = model.confidence(row)
+        return "too little history" if confidence is None else confidence
+
+    def health_of(self, model: MetaModel, market: Market) -> Health:
+        """The health of `model` in the market's session, on what was completed before it; kept for that session."""
+        return self._judged(model, self._view(market)[0], market.session)
+
+    def _judged(self, model: MetaModel, bars: Mapping[str, DailyBars], session: date) -> Health:
+        if self._health is None or self._health[:2] != (model.trained_before, session):
+            counted = self._past.bars if self._past else bars
+            rows = self._past.recent_rows(session) if self._past else recent_rows(bars, self.parameters)
+            found = health(model, sessions_since(counted, model.trained_before, session), rows, self.bounds)
+            self._health = model.trained_before, session, found
+        return self._health[2]
 
     def model_for(self, market: Market) -> MetaModel | None:
         """The model that speaks in the market's session, trained or loaded when first asked for; None before there is one."""
@@ -119,34 +162,3 @@ class ConfidenceGate:
             for symbol in sorted(bars)
             if len(bars[symbol]) and (self._universe is None or symbol in self._universe)
         }
-
-
-def retraining_session(bars: Mapping[str, DailyBars], session: date, every: int) -> date | None:
-    """Last retraining session at or before `session`, on the sessions before it of the longest series; None before the first."""
-    counts = {symbol: bisect_left(one.sessions, session) for symbol, one in bars.items()}
-    longest = max(counts, key=lambda symbol: (counts[symbol], symbol), default=None)
-    if longest is None or counts[longest] < every:
-        return None
-    place = counts[longest] // every * every
-    return session if place == counts[longest] else bars[longest].sessions[place]
-
-
-class _Precomputed:
-    """Features by date and all events of a whole history."""
-
-    def __init__(self, bars: Mapping[str, DailyBars], parameters: MetaParameters) -> None:
-        self.bars = bars
-        self.events: Events = collect_events(bars, parameters)
-        self._table = feature_table(bars, parameters.rsi_length)
-        self._place = {symbol: {day: at for at, day in enumerate(one.sessions)} for symbol, one in bars.items()}
-        self._days = sorted({day for one in bars.values() for day in one.sessions})
-
-    def row(self, symbol: str, market: Market, shown: DailyBars) -> FloatArray | None:
-        day = shown.sessions[-1]
-        at = self._place.get(symbol, {}).get(day)
-        if at is None or self.bars[symbol].close[at] != shown.close[-1]:
-            raise ValueError(f"{symbol}: the bar of {day} is not the precomputed one; precompute the history that is traded")
-        if day != self._days[bisect_left(self._days, market.session) - 1]:
-            return None
-        row: FloatArray = self._table[symbol][at]
-        return row

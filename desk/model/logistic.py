@@ -29,9 +29,14 @@ class Logistic:
 
     def logits(self, features: FloatArray) -> FloatArray:
         """Log odds of each row, (m, features) -> (m,)."""
-        standardised = np.clip((features - self.means) / self.scales, -CLIP, CLIP)
-        result: FloatArray = standardised @ self.coefficients + self.intercept
+        result: FloatArray = standardised(self, features) @ self.coefficients + self.intercept
         return result
+
+
+def standardised(model: Logistic, features: FloatArray) -> FloatArray:
+    """Rows as the model weighs them, (m, features) -> (m, features), in standard deviations of its training events."""
+    rows: FloatArray = np.clip((features - model.means) / model.scales, -CLIP, CLIP)
+    return rows
 
 
 def fit_logistic(features: FloatArray, labels: BoolArray, weights: FloatArray, seed: int) -> Logistic:
@@ -39,8 +44,8 @@ def fit_logistic(features: FloatArray, labels: BoolArray, weights: FloatArray, s
     means = np.average(features, axis=0, weights=weights)
     scales = np.sqrt(np.average((features - means) ** 2, axis=0, weights=weights))
     scales = np.where(scales > 0, scales, 1.0)  # a feature that never changed carries nothing: leave it at zero
-    standardised = np.clip((features - means) / scales, -CLIP, CLIP)
-    coefficients, intercept = _solve(standardised, labels, weights, INVERSE_PENALTY, seed)
+    rows = np.clip((features - means) / scales, -CLIP, CLIP)
+    coefficients, intercept = _solve(rows, labels, weights, INVERSE_PENALTY, seed)
     return Logistic(means, scales, coefficients, intercept)
 
 

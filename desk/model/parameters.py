@@ -25,6 +25,7 @@ class MetaParameters:
     threshold: float = 0.6
     retrain_every_sessions: int = 63
     min_events: int = 60
+    embargo_sessions: int = 5  # kept free between what trains and what is predicted, beyond the purge
     event_margin_rsi: float = 10.0
     seed: int = 0
 
@@ -49,6 +50,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "threshold": (0, 1),
     "retrain_every_sessions": (1, 2_520),
     "min_events": (30, 1_000_000),
+    "embargo_sessions": (0, 250),
     "event_margin_rsi": (0, 99),
     "seed": (0, 2**32 - 1),
 }

@@ -18,18 +18,22 @@ from datetime import date
 import numpy as np
 
 from desk.domain.market import DailyBars, FloatArray
+from desk.domain.model_card import CalibrationBin
 from desk.model.events import Events, collect_events, uniqueness
 from desk.model.features import FEATURES, ordinals
 from desk.model.logistic import CLIP, fit_logistic, fit_platt
 from desk.model.parameters import MetaParameters
-from desk.model.validation import CalibrationBin, Metrics, measure, out_of_fold
+from desk.model.validation import Metrics, measure, out_of_fold
 
 __all__ = ["CalibrationBin", "MetaModel", "MetaParameters", "Metrics", "bars_before", "bars_hash", "fit", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class MetaModel:
-    """A trained model as plain numbers, with what it was trained on. The window is [trained_from, trained_before)."""
+    """A trained model as plain numbers, with what it was trained on. The window is [trained_from, trained_before).
+
+    `lows` and `highs` are the smallest and largest values of each feature among its training events.
+    """
 
     features: tuple[str, ...]
     parameters: MetaParameters
@@ -45,6 +49,8 @@ class MetaModel:
     intercept: float
     calibration_slope: float
     calibration_intercept: float
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
 
     def confidence(self, features_row: Sequence[float] | FloatArray) -> float | None:
         """Calibrated chance in [0, 1] that the trade ends in profit after costs; None when a feature is not a number.
@@ -84,7 +90,7 @@ def fit(events: Events, bars: Mapping[str, DailyBars], before: date, parameters:
     weights = uniqueness(known)
     base_rate = float(np.average(known.profitable, weights=weights))
     model = fit_logistic(known.features, known.profitable, weights, parameters.seed)
-    scored = out_of_fold(known, weights, parameters.seed)
+    scored = out_of_fold(known, weights, parameters.seed, parameters.embargo_sessions)
     slope, offset = fit_platt(scored.logits, scored.profitable, scored.weights, base_rate, parameters.seed)
     return MetaModel(
         features=FEATURES,
@@ -101,6 +107,8 @@ def fit(events: Events, bars: Mapping[str, DailyBars], before: date, parameters:
         intercept=model.intercept,
         calibration_slope=slope,
         calibration_intercept=offset,
+        lows=tuple(known.features.min(axis=0).tolist()),
+        highs=tuple(known.features.max(axis=0).tolist()),
     )
 
 

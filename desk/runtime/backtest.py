@@ -1,4 +1,4 @@
-"""A Lumibot backtest without network, files or noise: any Lumibot Strategy over a source of daily bars."""
+"""A Lumibot backtest without network, files or noise: any Lumibot Strategy over a source of daily or intraday bars."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from lumibot.entities import Data
 from lumibot.strategies import Strategy
 
 from desk.brokers.backtesting import Costs, DeskBacktestingBroker
 from desk.data.daily_feed import DailyFeed, lumibot_data
+from desk.data.intraday_feed import IntradayFeed
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError
 from desk.domain.records import EquityPoint
@@ -55,16 +55,19 @@ def run_backtest(
     risk_free_rate: float = 0.0,
     prescreen: bool = True,
     monotonic: Callable[[], float] = time.monotonic,
+    bar_seconds: int | None = None,
 ) -> BacktestOutcome:
     """Run `strategy_class` on sessions from `start` to `end`, both included.
 
+    With `bar_seconds` on the source's intraday bars of that length instead of its daily ones; the strategy's sleep time is then
+    rounded up to whole bars, so it looks at the opening and whenever a bar has ended, and `feed` does not count.
     `progress(session, fraction)` is called at most twenty times a second by the clock `monotonic`, and once at the end.
     Raises ConfigurationError for dates or symbols that the source does not have, and whatever the strategy raises.
     """
     if end < start:
         raise ConfigurationError(f"backtest ends {end} before it starts {start}; swap them")
-    data = lumibot_data(source, symbols, start, end)
-    data_source = _data_source(feed, data, start, end)
+    intraday = None if bar_seconds is None else IntradayFeed(source, symbols, bar_seconds, start, end)
+    data_source = intraday or _daily_source(feed, source, symbols, start, end)
     meter = None if progress is None else _Meter(progress, start, end, monotonic)
     broker = DeskBacktestingBroker(data_source, costs=costs, prescreen=prescreen, on_clock=meter)
     broker.market = "NYSE"  # the calendar that the bars were stamped with
@@ -75,6 +78,8 @@ def run_backtest(
         executor = strategy._executor
         # Lumibot works out whether New York trades round the clock from a calendar of holidays: a tenth of a second a run.
         executor._market_type_cache[broker.market] = False
+        if intraday is not None:
+            _wake_at_bars(executor, intraday)
         # In this thread, not as a Trader does in another one: an interrupt ends the run, and its signal handler stays away.
         executor.run()
         if executor.exception is not None:
@@ -84,7 +89,8 @@ def run_backtest(
     return BacktestOutcome(executor.result, strategy, _trade_events(broker), _equity(strategy, budget_usd, end))
 
 
-def _data_source(feed: type[Any], data: list[Data], start: date, end: date) -> Any:
+def _daily_source(feed: type[Any], source: Source, symbols: Iterable[str], start: date, end: date) -> Any:
+    data = lumibot_data(source, symbols, start, end)
     return feed(
         # Lumibot takes a minute off the end, which keeps the last day in and the next one out.
         datetime_start=datetime.combine(start, datetime.min.time()),
@@ -93,6 +99,12 @@ def _data_source(feed: type[Any], data: list[Data], start: date, end: date) -> A
         show_progress_bar=False,
         log_backtest_progress_to_file=False,
     )
+
+
+def _wake_at_bars(executor: Any, feed: IntradayFeed) -> None:
+    """Lumibot counts sleep times from the opening, whatever the bars: whole hours after 09:30 are amid hours of the clock."""
+    sleep = executor.safe_sleep
+    executor.safe_sleep = lambda seconds: sleep(feed.pause_seconds(seconds))
 
 
 def _strategy(cls: type[Strategy], broker: Any, budget_usd: float, parameters: dict[str, Any], risk_free_rate: float) -> Strategy:

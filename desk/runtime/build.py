@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from desk.brokers.alpaca import DeskAlpaca, WallTime
 from desk.brokers.alpaca_gateway import AlpacaGateway
+from desk.brokers.alpaca_intraday import IntradayHistory
 from desk.brokers.alpaca_market import STALE_AFTER, AlpacaMarketFeed, DeskAlpacaData
 from desk.brokers.endpoint import Endpoint
 from desk.brokers.stream_timing import StreamTiming
@@ -36,6 +37,7 @@ from desk.journal.reader import JournalReader
 from desk.journal.sql import SqlJournal, open_journal
 from desk.journal.verify import verify
 from desk.runtime.account import LumibotAccountFeed
+from desk.runtime.cadence import sleeptime_for
 from desk.runtime.clock import SystemClock, stopwatch
 from desk.runtime.corridor import Corridor, Iteration
 from desk.runtime.decided import Decided
@@ -265,7 +267,7 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
         parameters = cls.parameters_from(plain(cast.request.settings.behaviour))
         surroundings = Surroundings(cast.model_folder, hedge=cast.hedge)
         cls = cls.bound(lambda strategy: _corridor(cast, broker, strategy), parameters, surroundings)
-        cls.sleeptime_setting = cast.request.settings.behaviour.sleeptime
+        cls.sleeptime_setting = sleeptime_for(cast.request.settings.behaviour.sleeptime, cls)
     if executor_for is not None:
         cls = hosted(cls, executor_for)
     strategy = cls(broker=broker, name=cast.request.strategy, **QUIET_ARGUMENTS)
@@ -274,8 +276,10 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
     return strategy
 
 
-def _corridor(cast: Cast, broker: DeskAlpaca, strategy: Strategy) -> Corridor:
-    feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
+def _corridor(cast: Cast, broker: DeskAlpaca, strategy: DeskStrategy) -> Corridor:
+    client, seconds = broker.data_source.stock_client(), strategy.bar_seconds
+    intraday = None if seconds is None else IntradayHistory(client, seconds, market_hours)
+    feed = AlpacaMarketFeed(client, cast.clock, intraday=intraday)
     watched = symbols(cast.hedge) if cast.hedge is not None and cast.hedge.is_on else ()
     return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch, watched)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 
+from desk.core.allocation import Allocations
 from desk.core.covering import given_up
 from desk.core.ports import Clock, Gateway, Journal
 from desk.core.prints import Known, last_prices, rising_prices
@@ -22,10 +23,7 @@ from desk.domain.decisions import Denied, Mode, Target
 from desk.domain.journal import (
     Acknowledged,
     BrokerRefusal,
-    ForeignOrder,
-    Heard,
     IterationDone,
-    LinkChanged,
     ModeChanged,
     Row,
     RowValue,
@@ -33,25 +31,23 @@ from desk.domain.journal import (
     SentAgain,
     SharesAdopted,
     SharesSplit,
+    SharesWanted,
 )
 from desk.domain.market import Market
-from desk.domain.orders import OrderEvent, OrderSpec
+from desk.domain.orders import OrderEvent
 from desk.domain.steps import Step, Submit
 from desk.domain.trades import Account, Book
 from desk.runtime.comparison import Comparison
 from desk.runtime.decided import Decided, Plan
 from desk.runtime.desk_thread import InlineRunner, Runner
-from desk.runtime.foreign_orders import LivingForeign
+from desk.runtime.door import DeskDoor, Word
 from desk.runtime.ledger import Ledger
 from desk.runtime.past import Past
 from desk.runtime.protection import Protection
 from desk.runtime.sent_steps import Member
 
-# What a broker says, or what is said of it.
-Word = Heard | OrderEvent | Acknowledged | BrokerRefusal
 
-
-class Desk:
+class Desk(DeskDoor):
     """Implements `desk.core.ports.Door`. Public methods may be called from any thread."""
 
     def __init__(self, journal: Journal, clock: Clock, limits: Limits, rules: RebalanceRules | None = None) -> None:
@@ -295,6 +291,20 @@ class Desk:
         self.record(adopted)
         self._runner.call(lambda: self._ledger.adopt(adopted, self._clock.now()))
 
+    @property
+    def allocations(self) -> Allocations:
+        """Whose the shares are among the strategies of a portfolio."""
+        return self._runner.call(lambda: self._ledger.allocations)
+
+    def want(self, wanted: Sequence[SharesWanted]) -> None:
+        """Journal what strategies want; what fills from here on is theirs by it."""
+        self._runner.call(lambda: self._want(wanted))
+
+    def _want(self, wanted: Sequence[SharesWanted]) -> None:
+        self._write_now(wanted)
+        for each in wanted:
+            self._ledger.want(each)
+
     def halt(self, reason: str) -> None:
         """Open nothing from now on; protection and exits go on."""
         self._runner.call(lambda: self._halt(reason))
@@ -313,58 +323,6 @@ class Desk:
 
     def record(self, value: RowValue) -> None:
         self._runner.call(lambda: self._write_now([value]))
-
-    # ---- the door ----------------------------------------------------------------------------------------------------------
-
-    def step(self, key: str) -> Step | None:
-        return self._ledger.sent.step(key)
-
-    def given_up(self, key: str) -> OrderSpec | None:
-        return self._ledger.sent.given_up(key)
-
-    def was_moved(self, key: str) -> bool:
-        return self._ledger.sent.was_moved(key)
-
-    def is_over(self, key: str) -> bool:
-        """Whether the journal knows that nothing of an order group is at the broker any more."""
-        return self._runner.call(lambda: self._ledger.sent.is_over(key))
-
-    def foreign(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None = None) -> ForeignOrder:
-        return self._runner.call(lambda: self._foreign_order(symbol, text, read))
-
-    def _foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None) -> ForeignOrder:
-        now = self._clock.now()
-        order = self._ledger.foreign_order(symbol, text, read, now)
-        self._write([order], now)
-        self._ledger.foreign.see(order, now)
-        return order
-
-    def living_foreign(self) -> tuple[LivingForeign, ...]:
-        """Foreign orders of which the journal does not know that they ended."""
-        return self._runner.call(self._ledger.foreign.living)
-
-    def acknowledged(self, ack: Acknowledged) -> None:
-        self._runner.post(lambda: self._hear([ack], self._clock.now()))
-
-    def refused(self, refusal: BrokerRefusal) -> None:
-        self._runner.post(lambda: self._hear([refusal], self._clock.now()))
-
-    def order_event(self, event: OrderEvent) -> None:
-        self._runner.post(lambda: self._hear([event], event.at))
-
-    def heard(self, raw: Heard, events: Sequence[OrderEvent]) -> None:
-        self._runner.post(lambda: self._hear([raw, *events], self._clock.now()))
-
-    def link(self, is_up: bool, reason: str) -> None:
-        self._runner.post(lambda: self._link(is_up, reason))
-
-    def _link(self, is_up: bool, reason: str) -> None:
-        if is_up is not self._is_linked:
-            self._is_linked = is_up
-            self._write([LinkChanged(is_up, reason)], self._clock.now())
-
-    def trouble(self, text: str) -> None:
-        self._runner.post(lambda: self._set_mode(Mode.HALTED, text))
 
     # ---- what the broker says ----------------------------------------------------------------------------------------------
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from desk.brokers.backtest_gateway import BacktestGateway
 from desk.core.ports import Journal
-from desk.data.history_feed import HistoryFeed
+from desk.data.history_feed import NO_INTRADAY, HistoryFeed
+from desk.data.intraday_feed import daily_from_intraday
 from desk.data.source import Source
 from desk.domain.records import RunRecord
 from desk.journal.memory import MemoryJournal
@@ -21,6 +22,7 @@ from desk.runtime.desk import Desk
 from desk.runtime.record import Counts, RunFacts, counts, run_record
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
+from hedging.rules import HedgeRules
 from hedging.rules import symbols as hedge_symbols
 
 # A backtest's order ids never leave the process, so they need no nonce of chance: the same run gives the same journal.
@@ -59,16 +61,19 @@ def backtest_desk(
     name: str,
     **options: Any,
 ) -> DeskBacktest:
-    """Run `strategy_class` on the sessions from `start` to `end` with the behaviour's costs.
+    """Run `strategy_class` on the sessions from `start` to `end` with the behaviour's costs, on the bars that it asks for.
 
     `options` (budget_usd, progress and more) go to `run_backtest`. Raises ConfigurationError as that does, and whatever the
     strategy raises.
     """
     universe = tuple(symbols)
     hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
-    watched = tuple(symbol for symbol in hedge_symbols(hedge) if symbol in source.daily) if hedge.is_on else ()
+    bar_seconds = strategy_class.bar_seconds
+    watched = _watched(hedge, source.daily if bar_seconds is None else source.intraday)
     seen = tuple(dict.fromkeys((*universe, *watched)))
-    histories = {symbol: source.bars(symbol) for symbol in seen}
+    if bar_seconds is not None:
+        source = daily_from_intraday(source, seen)
+    histories = {symbol: source.bars(symbol) for symbol in seen if symbol in source.daily}
     journal = MemoryJournal(NONCE)
     clock = _BrokerClock()
     desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"), rules_of(behaviour))
@@ -76,19 +81,25 @@ def backtest_desk(
     def corridor_for(strategy: DeskStrategy) -> Corridor:
         clock.broker = strategy.broker
         desk.send_through(BacktestGateway(strategy.broker, strategy, desk))
-        feed = HistoryFeed(histories, lambda: strategy.broker.datetime)
+        intraday = NO_INTRADAY if bar_seconds is None else strategy.broker.data_source.intraday
+        feed = HistoryFeed(histories, lambda: strategy.broker.datetime, intraday)
         return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched)
 
-    surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe}, hedge=hedge)
+    surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe if symbol in histories}, hedge=hedge)
     bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), surroundings)
     costs = Costs(behaviour.fee_bps, behaviour.slippage_bps)
-    outcome = run_backtest(bound, source, seen, start, end, costs=costs, **options)
+    outcome = run_backtest(bound, source, seen, start, end, costs=costs, bar_seconds=bar_seconds, **options)
     rows = tuple(journal.rows())
     traded = tuple(symbol for symbol in seen if symbol in universe or symbol in desk.book.symbols())
     record = run_record(rows, desk.book, source, _facts(name, behaviour, source, traded))
     # Iterations see the equity at the opening; the record shows it at the close, after the day's exits.
     record = replace(record, equity=outcome.equity, costs_usd=_costs_usd(outcome))
     return DeskBacktest(record, counts(rows), outcome, journal)
+
+
+def _watched(hedge: HedgeRules, known: Collection[str]) -> tuple[str, ...]:
+    """What the hedge looks at and trades, as far as there are bars to trade on."""
+    return tuple(symbol for symbol in hedge_symbols(hedge) if symbol in known) if hedge.is_on else ()
 
 
 def _facts(name: str, behaviour: Behaviour, source: Source, universe: tuple[str, ...]) -> RunFacts:

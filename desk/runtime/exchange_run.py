@@ -222,6 +222,15 @@ class ExchangeRun:
             )
         return there
 
+    def _made_notes(self) -> tuple[str, ...]:
+        """What must stand beside figures of a strategy on bars that the data does not have."""
+        if getattr(self.strategy_class, "bar_seconds", None) is None or self.source.intraday:
+            return ()
+        return (
+            f"The path between a day's open, high, low and close is made by code (seed {self.request.seed}): what a strategy on "
+            "bars inside the day earns here says nothing about a market.",
+        )
+
     def _result(
         self, desk: Desk, journal: Journal, report: dict[str, Any], seconds: float, error: BaseException | None
     ) -> RunResult:
@@ -235,7 +244,7 @@ class ExchangeRun:
             gate_threshold=behaviour.confidence_threshold,
             gate_enforced=self.request.gate_enforced,
             unprotected_share_seconds=float(report["unprotected_share_seconds"]),
-            notes=(*self.request.notes, *self.source.notes_on(self.universe())),
+            notes=(*self.request.notes, *self.source.notes_on(self.universe()), *self._made_notes()),
         )
         record = run_record(rows, desk.book, self.source, facts)
         return RunResult(record, counts(rows), desk.mode, desk.book, self.stop.is_set(), seconds, error)

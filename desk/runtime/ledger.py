@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
-from desk.core.book import NOBODY_ANSWERED, with_event, with_refusal, with_step, with_unexpected
+from desk.core.allocation import Allocations
+from desk.core.book import NOBODY_ANSWERED, uncounted, with_event, with_refusal, with_step, with_unexpected
 from desk.core.keys import order_key
 from desk.core.protect import Stamp
 from desk.core.reconcile import Differences, with_adopted
@@ -26,9 +28,10 @@ from desk.domain.journal import (
     SentAgain,
     SharesAdopted,
     SharesSplit,
+    SharesWanted,
 )
 from desk.domain.orders import OrderEvent, OrderSpec
-from desk.domain.steps import Step
+from desk.domain.steps import Step, Submit
 from desk.domain.trades import Book
 from desk.runtime.foreign_orders import ForeignOrders
 from desk.runtime.past import Past
@@ -48,6 +51,7 @@ class Ledger:
         self.differences = Differences()
         self.past = Past()
         self.residues = ResidueStops(nonce)
+        self.allocations = Allocations()
         self.orders_before_splits: frozenset[str] = frozenset()
         self._splits: set[str] = set()
 
@@ -73,20 +77,19 @@ class Ledger:
             self._replay_state(value, row.at)
 
     def _replay_state(self, value: RowValue, at: datetime) -> None:
-        if isinstance(value, ModeChanged):
-            self.mode = value.mode
-        elif isinstance(value, IterationDone):
-            self.iterations = value.number
-        elif isinstance(value, RunStarted) and not value.resumed:
-            self.differences.foreign_is(value.foreign)
-        elif isinstance(value, ForeignOrder):
-            self.foreign.see(value, at)
-        elif isinstance(value, ForeignSeen):
-            self.differences.see(value)
-        elif isinstance(value, SharesSplit):
-            self.split(value)
-        elif isinstance(value, ResidueStop):
-            self.residues.see(value)
+        read = _READ.get(type(value))
+        if read is not None:
+            read(self, value, at)
+
+    def _enter(self, changed: ModeChanged) -> None:
+        self.mode = changed.mode
+
+    def _count(self, done: IterationDone) -> None:
+        self.iterations = done.number
+
+    def _begin(self, started: RunStarted) -> None:
+        if not started.resumed:
+            self.differences.foreign_is(started.foreign)
 
     def recover(self, rows: Iterable[Row]) -> list[BrokerRefusal]:
         """Take in all rows of a journal. Returns what is to be written behind them: a process ended there, so changes that nobody
@@ -102,6 +105,8 @@ class Ledger:
 
     def send(self, step: Step, at: datetime) -> None:
         self.sent.goes_out(step)
+        if isinstance(step, Submit) and step.splits is not None and step.covers is not None:
+            self.allocations = self.allocations.with_lot(step.splits, step.covers)
         self.book = with_step(self.book, step, at)
 
     def _send_again(self, again: SentAgain, at: datetime) -> None:
@@ -117,6 +122,7 @@ class Ledger:
         self.foreign.hear(event)
         if fill is not None and fill.execution_id in self.book.seen:
             return True
+        self._allocate(event)
         former = self.book.former(event.key) if self.book.owner(event.key) is None else None
         trade_is_over = fill is not None and former is not None and not former.was_given_up
         try:
@@ -125,6 +131,14 @@ class Ledger:
             self.book = with_unexpected(self.book, event)
             return False
         return not trade_is_over
+
+    def _allocate(self, event: OrderEvent) -> None:
+        trade, fresh = self.book.owner(event.key) or self.book.former(event.key), uncounted(self.book, event)
+        if trade is not None and fresh is not None and not trade.spec.legs:
+            self.allocations = self.allocations.filled(trade.symbol, fresh.side, fresh.quantity, fresh.price, trade.key)
+
+    def want(self, wanted: SharesWanted) -> None:
+        self.allocations = self.allocations.wants(wanted.symbol, wanted.wanted, wanted.price)
 
     def answer(self, ack: Acknowledged) -> None:
         self.sent.answer(ack)
@@ -145,6 +159,8 @@ class Ledger:
 
     def adopt(self, adopted: SharesAdopted, at: datetime) -> None:
         self.book = with_adopted(self.book, adopted, self.stamp(at))
+        spec = adopted.spec
+        self.allocations = self.allocations.adopted(spec.symbol, spec.quantity, adopted.price, spec.key)
         self.differences.leave(adopted.spec.symbol, adopted.left)
 
     def foreign_order(self, symbol: str, text: str, read: Callable[[str], OrderSpec] | None, at: datetime) -> ForeignOrder:
@@ -162,5 +178,19 @@ class Ledger:
         """Put book and foreign shares on the terms of a split, and remember whose orders are on the old ones."""
         self.orders_before_splits |= orders_before(self.book, split)
         self.book, left = with_split(self.book, split, self.differences.foreign.get(split.symbol, 0))
+        self.allocations = self.allocations.split(split.symbol, self.book.shares_of(split.symbol))
         self.differences.leave(split.symbol, left)
         self._splits.update(split.activity_ids)
+
+
+# What a row says beside orders; all other kinds change nothing here.
+_READ: dict[type, Callable[[Ledger, Any, datetime], None]] = {
+    ModeChanged: lambda ledger, value, at: ledger._enter(value),
+    IterationDone: lambda ledger, value, at: ledger._count(value),
+    RunStarted: lambda ledger, value, at: ledger._begin(value),
+    ForeignOrder: lambda ledger, value, at: ledger.foreign.see(value, at),
+    ForeignSeen: lambda ledger, value, at: ledger.differences.see(value),
+    SharesSplit: lambda ledger, value, at: ledger.split(value),
+    ResidueStop: lambda ledger, value, at: ledger.residues.see(value),
+    SharesWanted: lambda ledger, value, at: ledger.want(value),
+}

@@ -44,10 +44,23 @@ def strategy_names() -> list[str]:
 
 
 def load_strategy(name: str) -> type:
-    """The strategy class of that name.
+    """The strategy class of that name; of several names with commas between them, one that hosts them all.
 
     Raises UsageError for a name that nobody registered, or several packages did, and for one that cannot be loaded.
     """
+    names = [each.strip() for each in name.split(",")]
+    if len(names) == 1:
+        return _load(name)
+    twice = next((each for each in names if names.count(each) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--strategy {name}: {twice or 'an empty name'} is there twice; name each strategy once")
+    # Here and not at the top: listing the names needs no Lumibot, whose import takes most of a second.
+    from desk.runtime.portfolio import portfolio_of
+
+    return portfolio_of({each: _load(each) for each in names})
+
+
+def _load(name: str) -> type:
     points = list(entry_points(group=GROUP, name=name))
     if not points:
         raise UsageError(_unknown(name))

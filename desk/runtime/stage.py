@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.resync import LOST_AFTER
 from desk.domain.errors import BrokerUnreachable
 from desk.exchange.admin_client import AdminClient
 from desk.runtime.catching_up import TRUTH_TIMEOUT_SECONDS, CatchingUp
@@ -86,9 +87,12 @@ class Stage:
             self.settle()
 
     def _guarded_end(self, moment: datetime) -> datetime:
-        """The next moment at which the guardian looks, if that is before `moment`."""
+        """The next moment at which the guardian looks, or the broker is to be asked again, if that is before `moment`."""
         now = self._clock.now()
         due = None if self._guardian is None else self._guardian.next_look(now)
+        if self._broker is not None and self._broker.has_doubts:
+            # A live stream looks regularly; here a cover that never arrived would else be missed until the next event.
+            moment = min(moment, now + LOST_AFTER + NEXT_INSTANT)
         # What a look could not do at this instant, since it had been asked for in the same second, say, it does at the next.
         return moment if due is None else min(moment, max(due, now + NEXT_INSTANT))
 

@@ -50,6 +50,9 @@ class DeskStrategy(Strategy):
     settings: ClassVar[Any] = None
     surroundings: ClassVar[Surroundings] = Surroundings()
     sleeptime_setting: ClassVar[str] = "1H"
+    # Length of the bars wanted in `Market.intraday`: 3600 or 60, None for a strategy that looks at days. A backtest then runs on
+    # such bars and looks whenever one has ended; set `self.sleeptime` in `prepare` to look less often.
+    bar_seconds: ClassVar[int | None] = None
 
     @classmethod
     def bound(cls, corridor_for: Callable[[DeskStrategy], Corridor], settings: Any, surroundings: Surroundings) -> type[Self]:
@@ -83,9 +86,12 @@ class DeskStrategy(Strategy):
         corridor_for = type(self).corridor_for
         if corridor_for is None:
             raise RuntimeError(f"{type(self).__name__} is not tied to an account: start it with live_trader.py or a backtest")
-        self.sleeptime = "1D" if self.is_backtesting else self.sleeptime_setting
+        self.sleeptime = self._backtest_sleeptime() if self.is_backtesting else self.sleeptime_setting
         self.corridor = corridor_for(self)
         self.prepare()
+
+    def _backtest_sleeptime(self) -> str:
+        return "1D" if self.bar_seconds is None else f"{self.bar_seconds // 60}M"
 
     def prepare(self) -> None:
         """Called once when the corridor stands; build models and caches here."""

@@ -128,7 +128,7 @@ def gate_words(threshold: float, enforced: bool) -> Callable[[float | None], str
 
     def words(confidence: float | None) -> str:
         if confidence is None:
-            return "no model yet: RSI alone"
+            return "no confidence"
         if confidence >= threshold:
             return f"the {threshold:g} gate passes it"
         return "" if enforced else f"the {threshold:g} gate would refuse it"

@@ -55,6 +55,9 @@ Symbols = Annotated[
 Count = Annotated[int, Field(ge=1, le=1_000_000), Accepts("a whole number of shares, at least 1")]
 Holdings = Annotated[Mapping[Symbol, Count], Accepts("symbols with whole shares ({AAPL: 30, IBM: 50}), or {} for none")]
 
+StrategyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$"), Accepts("a strategy's name")]
+Budgets = Annotated[Mapping[StrategyName, Share], Accepts("strategies with shares ({combined: 0.6, ema_cross: 0.4}), or {}")]
+
 
 class Section(BaseModel):
     """A block of settings: no unknown key, no silent conversion of a value, no change after loading."""
@@ -93,6 +96,22 @@ class Universe(Section):
     )
 
 
+class ModelHealth(Section):
+    """Bounds beyond which a model is refused; entries then go by the RSI alone."""
+
+    max_age_sessions: Sessions = Field(default=126, description="sessions since its training")
+    min_effective_events: Annotated[float, Field(ge=0, le=1_000_000), Accepts("a number of trades from 0 to 1,000,000")] = Field(
+        default=30.0, description="independent trades that it learned from"
+    )
+    min_auc: Probability = Field(default=0.25, description="area under the curve on the last year of trades that it had not seen")
+    min_brier_skill: Annotated[float, Field(ge=-100, le=1), Accepts("a number from -100 to 1")] = Field(
+        default=-1.0, description="part of the base rate's Brier score that it saves there, below zero when it adds to it"
+    )
+    max_drift_share: Probability = Field(
+        default=0.9, description="share of the last quarter's rows with a feature outside what it was trained on"
+    )
+
+
 class Behaviour(Section):
     """How the desk trades. Fractions are of one (0.05 is 5 %), levels of the RSI from 0 to 100, costs in basis points."""
 
@@ -105,6 +124,13 @@ class Behaviour(Section):
         default=None, description="distance below the market at which the stop follows it up; null for a stop that stays"
     )
     max_position_fraction: Fraction = Field(default=0.15, description="largest share of the portfolio in one position")
+    min_position_fraction: Fraction = Field(
+        default=0.05, description="share of the portfolio in an entry at the confidence threshold, with size_by_confidence"
+    )
+    size_by_confidence: Switch = Field(
+        default=False,
+        description="whether an entry grows with its confidence, from min_position_fraction to max_position_fraction",
+    )
     max_inverse_fraction: Fraction = Field(default=0.20, description="largest share of the portfolio in inverse funds together")
     trim_band_fraction: Band = Field(
         default=0.02, description="how far above its cap, as a share of the portfolio, a position may grow before it is trimmed"
@@ -128,6 +154,9 @@ class Behaviour(Section):
     confidence_gate: Annotated[Literal["enforce", "report"], Accepts("enforce or report")] = Field(
         default="enforce", description="enforce refuses entries below the threshold; report trades them and counts them"
     )
+    model_health: ModelHealth = Field(
+        default=ModelHealth(), strict=False, description="bounds beyond which a model is refused and the RSI decides alone"
+    )
     time_barrier_sessions: Sessions = Field(default=10, description="sessions after which a position is closed at the market")
     found_positions: Annotated[Literal["report", "protect"], Accepts("report or protect")] = Field(
         default="report",
@@ -138,6 +167,9 @@ class Behaviour(Section):
     )
     exchange_holdings: Holdings = Field(
         default={}, description="whole shares that the account at the built-in exchange begins with, by symbol"
+    )
+    strategy_budgets: Budgets = Field(
+        default={}, description="share of the equity for each of several strategies in one account; those left out share the rest"
     )
     sleeptime: SleepTime = Field(default="1H", description="time between two iterations while the market is open")
     extended_hours: Switch = Field(
@@ -157,5 +189,16 @@ class Behaviour(Section):
                 "oversold_rsi is {oversold} and overbought_rsi is {overbought}: "
                 "oversold_rsi must be the lower one. The defaults are 30 and 70",
                 {"oversold": f"{self.oversold_rsi:g}", "overbought": f"{self.overbought_rsi:g}"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_are_in_order(self) -> Self:
+        if self.size_by_confidence and self.min_position_fraction > self.max_position_fraction:
+            raise PydanticCustomError(
+                "position_sizes",
+                "min_position_fraction is {least} and max_position_fraction is {most}: "
+                "with size_by_confidence min_position_fraction must not be the larger one. The defaults are 0.05 and 0.15",
+                {"least": f"{self.min_position_fraction:g}", "most": f"{self.max_position_fraction:g}"},
             )
         return self

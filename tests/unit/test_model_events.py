@@ -23,7 +23,8 @@ def spans(*entry_and_exit, symbol=None):
     m = len(entry_and_exit)
     entry, last = (np.array(column, dtype=np.int64) for column in zip(*entry_and_exit, strict=True))
     symbol = np.zeros(m, dtype=np.int64) if symbol is None else np.array(symbol)
-    return Events(np.zeros((m, len(FEATURES))), np.zeros(m, dtype=bool), symbol, entry - 1, last, entry, last)
+    days = (entry - 1, last, entry - 1, last)
+    return Events(np.zeros((m, len(FEATURES))), np.zeros(m, dtype=bool), np.zeros(m), symbol, *days, entry, last)
 
 
 def test_events_that_never_overlap_count_in_full():

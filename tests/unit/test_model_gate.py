@@ -7,7 +7,8 @@ import pytest
 from desk.domain.errors import ConfigurationError
 from desk.domain.market import DailyBars, Market, Quote
 from desk.model.features import FEATURES, RSI, feature_table
-from desk.model.gate import ConfidenceGate, retraining_session
+from desk.model.gate import ConfidenceGate
+from desk.model.history import retraining_session
 from desk.model.parameters import MetaParameters
 from desk.model.rows import LiveRows
 from desk.model.store import ModelStore

@@ -33,6 +33,8 @@ def model():
         intercept=-0.01,
         calibration_slope=0.5,
         calibration_intercept=0.02,
+        lows=(-1.5,) * COUNT,
+        highs=(2.5,) * COUNT,
     )
 
 
@@ -126,7 +128,7 @@ class Foreign:
     """A type that no model file may hold."""
 
 
-@pytest.mark.parametrize("content", [Foreign(), {"format": "lumidesk-meta-model/1", "features": Foreign()}, [1, 2], {"a": 1}])
+@pytest.mark.parametrize("content", [Foreign(), {"format": "lumidesk-meta-model/2", "features": Foreign()}, [1, 2], {"a": 1}])
 def test_a_foreign_skops_file_is_refused(store, model, content):
     identity = store.save(model)
     (store.folder / f"{identity}.skops").write_bytes(skops.io.dumps(content))

@@ -16,7 +16,8 @@ def made(m, signal, seed=0):
     features = generator.normal(size=(m, len(FEATURES)))
     chance = 1 / (1 + np.exp(-signal * features[:, 0]))
     day = np.arange(m, dtype=np.int64) * 2
-    return Events(features, generator.random(m) < chance, np.zeros(m, dtype=np.int64), day, day + 1, day, day)
+    profitable, none = generator.random(m) < chance, np.zeros(m, dtype=np.int64)
+    return Events(features, profitable, np.where(profitable, 0.02, -0.02), none, day, day + 1, day, day + 1, day, day)
 
 
 def test_area_under_curve_is_the_published_one():
@@ -62,11 +63,11 @@ def test_an_event_that_overlaps_the_fold_is_purged_from_its_training():
     events = made(500, signal=2.0)
     start = np.array_split(np.unique(events.day), 5)[1][0]
     overlapping = np.flatnonzero(events.day < start)[-40:]
-    horizon = events.horizon_day.copy()
+    horizon = events.horizon_session.copy()
     horizon[overlapping] = start  # over on the first day of the fold: one day too late
     labels = events.profitable.copy()
     labels[overlapping] = ~labels[overlapping]
-    changed = [replace(events, profitable=label, horizon_day=horizon) for label in (events.profitable, labels)]
+    changed = [replace(events, profitable=label, horizon_session=horizon) for label in (events.profitable, labels)]
     one, two = (out_of_fold(each, np.ones(500), seed=0) for each in changed)
     np.testing.assert_array_equal(one.logits[one.fold == 1], two.logits[two.fold == 1])
 
@@ -85,7 +86,7 @@ def test_labels_of_one_kind_are_calibrated_to_the_base_rate():
 
 def test_nothing_to_measure_is_said_as_not_a_number():
     none = np.empty(0)
-    metrics = measure(OutOfFold(none, none, none.astype(bool), none, none.astype(np.int64)), 0.0, seed=0)
+    metrics = measure(OutOfFold(made(0, 0.0), none, none, none, none.astype(np.int64)), 0.0, seed=0)
     assert metrics.out_of_fold_events == 0
     assert math.isnan(metrics.brier)
     assert math.isnan(metrics.auc)

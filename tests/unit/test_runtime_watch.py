@@ -127,7 +127,7 @@ def test_the_session_is_counted_among_those_of_the_run() -> None:
 @pytest.mark.parametrize(
     ("confidence", "enforced", "words"),
     [
-        (None, True, "no model yet: RSI alone"),
+        (None, True, "no confidence"),
         (0.6, True, "the 0.6 gate passes it"),
         (0.59, False, "the 0.6 gate would refuse it"),
         (0.59, True, ""),

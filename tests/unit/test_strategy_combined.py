@@ -18,8 +18,18 @@ from desk.domain.market import DailyBars, FloatArray, Market, Quote
 from desk.domain.orders import OrderClass, OrderSpec, OrderStatus, OrderType, Side
 from desk.domain.trades import Trade
 from desk.indicators.rsi import wilder_rsi
+from desk.model.health import HealthBounds
 from desk.settings.behaviour import Behaviour
-from strategies.combined import Combined, CombinedParameters, RsiBySymbol, is_wanted, oversold, target_for
+from strategies.combined import (
+    Combined,
+    CombinedParameters,
+    RsiBySymbol,
+    entry_fraction,
+    is_wanted,
+    oversold,
+    signal_of,
+    target_for,
+)
 
 # Thanksgiving, a half day, Christmas and New Year are among these.
 SESSIONS = session_dates(date(2023, 11, 13), date(2024, 1, 31))
@@ -175,3 +185,44 @@ def test_the_model_judges_the_trade_that_is_placed() -> None:
 
 def test_every_parameter_is_explained() -> None:
     assert all(field.metadata.get("doc") for field in fields(CombinedParameters))
+
+
+# ---- size ----------------------------------------------------------------------------------------------------------
+
+SIZED = CombinedParameters(
+    size_by_confidence=True, min_position_fraction=0.05, max_position_fraction=0.15, confidence_threshold=0.6
+)
+
+
+def test_a_size_does_not_depend_on_confidence_unless_it_is_asked_to() -> None:
+    assert {entry_fraction(confidence, CombinedParameters()) for confidence in (None, 0.0, 0.6, 1.0)} == {0.15}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "fraction"), [(None, 0.05), (0.0, 0.05), (0.6, 0.05), (0.7, 0.075), (0.8, 0.1), (1.0, 0.15)]
+)
+def test_a_size_grows_in_a_straight_line_from_the_threshold_to_certainty(confidence: float | None, fraction: float) -> None:
+    assert entry_fraction(confidence, SIZED) == pytest.approx(fraction)
+    assert target_for(Signal("AAA", Direction.LONG, "RSI 28.1", confidence), SIZED).amount == Weight(
+        entry_fraction(confidence, SIZED)
+    )
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.9), st.floats(0.01, 0.9), st.floats(0, 1))
+def test_a_size_stays_within_its_limits_and_never_falls_with_confidence(
+    one: float, other: float, least: float, most: float, threshold: float
+) -> None:
+    rules = replace(SIZED, min_position_fraction=least, max_position_fraction=most, confidence_threshold=threshold)
+    low, high = entry_fraction(min(one, other), rules), entry_fraction(max(one, other), rules)
+    assert min(least, most) <= low <= high <= most + 1e-12
+
+
+def test_a_signal_without_the_models_word_says_why_the_rsi_decides_alone() -> None:
+    refused = "the model of 2008-09-02 is refused: it is 127 sessions old, at most 126 are allowed"
+    assert signal_of("AAA", 24.3, None, refused).reason == f"RSI 24.3 alone, {refused}"
+    assert signal_of("AAA", 24.3, 0.7, "").reason == "RSI 24.3"
+    assert signal_of("AAA", 24.3, None, refused).confidence is None
+
+
+def test_health_bounds_of_the_settings_are_those_of_the_model() -> None:
+    assert HealthBounds(**Behaviour().model_health.model_dump()) == HealthBounds()
