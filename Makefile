@@ -9,6 +9,8 @@ IN_VENV := $(VENV)/bin/python
 PIP := $(IN_VENV) -m pip --disable-pip-version-check -qq
 INSTALL := $(PIP) install --no-deps --require-hashes
 WORKERS ?= auto
+# Many tests wait for a clock on the wall: one worker more than there are cores leaves none of them idle.
+TEST_WORKERS = $(if $(filter auto,$(WORKERS)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),$(WORKERS))
 
 # Stamps: newer than the locks that they stand for when the environment is up to date.
 RUNTIME := $(VENV)/.runtime
@@ -38,7 +40,7 @@ exchange: $(RUNTIME) ## serve the built-in exchange by itself, on this machine o
 	@$(VENV)/bin/desk exchange serve $(ARGS)
 
 test: $(DEV) ## run every test
-	@$(IN_VENV) -m pytest -n $(WORKERS) --maxprocesses 4 $(ARGS)
+	@$(IN_VENV) -m pytest -n $(TEST_WORKERS) --maxprocesses 4 $(ARGS)
 
 check: $(DEV) ## formatting, lint, types, import contracts and the fast tests, in under a minute
 	$(VENV)/bin/ruff format --check --quiet .
