@@ -7,6 +7,7 @@ import typer
 from desk.cli import config, exchange, journal, model
 from desk.cli.adopt import adopt
 from desk.cli.allocation import allocation
+from desk.cli.check import check
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.hedge import hedge
@@ -40,6 +41,7 @@ app.command("protect")(protect)
 app.command("hedge")(hedge)
 app.command("rebalance")(rebalance)
 app.command("sockets")(sockets)
+app.command("check")(check)
 app.command("train")(train)
 app.add_typer(model.app, name="model")
 
