@@ -4,6 +4,7 @@
 
 - Backtest: the combined strategy's rules on synthetic daily bars, here, on stock Lumibot, and on backtrader where it is
   installed (`make bench` installs it). How far the three made the same trades is shown, so that equal work is compared.
+- The same rules on vectorbt, backtesting.py and NautilusTrader, on days of 10 and 100 symbols and on minutes of 10.
 - Requests to the broker at each iteration of the live path, counted in the built-in exchange's access log.
 - Iterations a second through the live path, on the bundled market.
 - The exchange by itself: orders a second, from an order to its fill, simulated sessions a second, memory after a year; beside a
@@ -23,13 +24,14 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import decision_rows, exchange_rows, live, order_path_rows, ours, stock_lumibot
+from benchmarks import decision_rows, exchange_rows, live, order_path_rows, ours, peer_rows, stock_lumibot
 from benchmarks.decision import Decision
 from benchmarks.decision_rows import DecisionSize
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
 from benchmarks.order_path_rows import OrderPathFigures, OrderPathSize
+from benchmarks.peer_rows import PeerFigures, PeerSize
 from benchmarks.row import Row
 from benchmarks.rules import Outcome, Task
 from rich.console import Console
@@ -55,6 +57,7 @@ class Size:
     exchange: ExchangeSize
     order_path: OrderPathSize
     decision: DecisionSize
+    peers: PeerSize
     is_judged: bool
 
 
@@ -66,6 +69,7 @@ FULL = Size(
     exchange=exchange_rows.FULL,
     order_path=order_path_rows.FULL,
     decision=decision_rows.FULL,
+    peers=peer_rows.FULL,
     is_judged=True,
 )
 QUICK = Size(
@@ -76,6 +80,7 @@ QUICK = Size(
     exchange=exchange_rows.QUICK,
     order_path=order_path_rows.QUICK,
     decision=decision_rows.QUICK,
+    peers=peer_rows.QUICK,
     is_judged=False,
 )
 
@@ -91,6 +96,7 @@ class Figures:
     exchange: ExchangeFigures
     order_path: OrderPathFigures
     decisions: list[Decision]
+    peers: PeerFigures
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -106,7 +112,8 @@ def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     """Everything, in turns: each round runs every contestant once."""
     runs = contestants()
     exchange, order_path = exchange_rows.measure(size.exchange, tell), order_path_rows.measure(size.order_path, tell)
-    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decision_rows.measure(size.decision, tell))
+    decisions, peers = decision_rows.measure(size.decision, tell), peer_rows.measure(size.peers, tell)
+    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers)
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -177,6 +184,7 @@ def rows(figures: Figures) -> list[Row]:
     found += [agreement_row(outcomes, rival) for rival in (STOCK, BACKTRADER) if rival in outcomes]
     return [
         *found,
+        *peer_rows.rows(figures.peers),
         *load_rows(figures.loads),
         refresh_row(figures.loads),
         pace_row(figures.paces, figures.idle_paces),
@@ -200,7 +208,7 @@ def table(found: Sequence[Row], size: Size) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Measure the desk beside stock Lumibot and backtrader.")
+    parser = argparse.ArgumentParser(description="Measure the desk beside stock Lumibot and other backtesting engines.")
     parser.add_argument("--quick", action="store_true", help="a small run that proves the scripts, not the speed")
     parser.add_argument("--rounds", type=int, help="how often everything is measured in turn")
     options = parser.parse_args(arguments)

@@ -23,6 +23,7 @@ BEHAVIOUR = Behaviour(
     max_position_fraction=rules.MAX_POSITION_FRACTION,
     time_barrier_sessions=rules.TIME_BARRIER_SESSIONS,
     confidence_gate="report",
+    hedging=False,  # no rival has a hedge
     fee_bps=rules.FEE_BPS,
     slippage_bps=0.0,
 )

@@ -8,10 +8,12 @@ from desk.cli import config, exchange, journal, model
 from desk.cli.adopt import adopt
 from desk.cli.allocation import allocation
 from desk.cli.check import check
+from desk.cli.compare import compare
 from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
 from desk.cli.hedge import hedge
 from desk.cli.mode import mode
+from desk.cli.monte_carlo import monte_carlo
 from desk.cli.positions import positions
 from desk.cli.protect import protect
 from desk.cli.rebalance import rebalance
@@ -42,6 +44,8 @@ app.command("hedge")(hedge)
 app.command("rebalance")(rebalance)
 app.command("sockets")(sockets)
 app.command("check")(check)
+app.command("compare")(compare)
+app.command("monte-carlo")(monte_carlo)
 app.command("train")(train)
 app.add_typer(model.app, name="model")
 

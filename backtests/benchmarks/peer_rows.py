@@ -1,0 +1,131 @@
+"""The same rules on other backtesting engines: daily bars of few and of many symbols, and minutes. One process a measurement.
+
+Each peer's module says what of the rules it cannot express and what it does instead; the table repeats it in a few words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from statistics import median
+
+from benchmarks.isolated import isolated
+from benchmarks.row import Row
+from benchmarks.rules import Outcome, Task
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another engine: the package that it needs, our module that runs the rules on it, and how these differ there."""
+
+    name: str
+    package: str
+    module: str
+    differs: str
+
+
+@dataclass(frozen=True)
+class PeerTask:
+    """What is run: `function` of each module on `task`, after the uncounted `warm_up`, `rounds` times in turn."""
+
+    label: str
+    function: str
+    task: Task
+    warm_up: Task
+    rounds: int
+
+
+@dataclass(frozen=True)
+class PeerSize:
+    tasks: tuple[PeerTask, ...]
+
+
+@dataclass
+class PeerFigures:
+    """Runs by task and engine, in the order of the rounds; `missing` are peers that are not installed."""
+
+    tasks: tuple[PeerTask, ...]
+    outcomes: dict[tuple[str, str], list[Outcome]] = field(default_factory=dict)
+    missing: tuple[Peer, ...] = ()
+
+
+DAYS, MINUTES = "run", "run_minutes"
+HERE = Peer("here", "desk", "benchmarks.peer_rows", "")
+PEERS = (
+    Peer("vectorbt", "vectorbt", "benchmarks.on_vectorbt", "one compiled function; no exit in the bar of the entry"),
+    Peer("backtesting.py", "backtesting", "benchmarks.on_backtesting_py", "an account a symbol, the end is their mean"),
+    Peer("NautilusTrader", "nautilus_trader", "benchmarks.on_nautilus", "fills at the close that it decides at"),
+)
+WARM_DAYS, WARM_MINUTES = Task(symbols=3, sessions=160), Task(symbols=2, sessions=1)
+FULL = PeerSize(
+    (
+        PeerTask("days, 10 symbols", DAYS, Task(10, 1258), WARM_DAYS, rounds=3),
+        PeerTask("days, 100 symbols", DAYS, Task(100, 1258), WARM_DAYS, rounds=1),
+        PeerTask("minutes, 10 symbols", MINUTES, Task(10, 20), WARM_MINUTES, rounds=1),
+    )
+)
+QUICK = PeerSize(
+    (
+        PeerTask("days, 3 symbols", DAYS, Task(3, 60), WARM_DAYS, rounds=1),
+        PeerTask("minutes, 2 symbols", MINUTES, Task(2, 1), WARM_MINUTES, rounds=1),
+    )
+)
+
+
+def run(task: Task) -> Outcome:
+    """The rules here, on days. There is no `run_minutes`: the backtest here has daily bars alone."""
+    from benchmarks import ours
+
+    return ours.run_rsi_alone(task)
+
+
+def measure(size: PeerSize, tell: Callable[[str], None]) -> PeerFigures:
+    """Every task on every engine that is installed, in turns."""
+    there = [peer for peer in PEERS if find_spec(peer.package) is not None]
+    found = PeerFigures(size.tasks, missing=tuple(peer for peer in PEERS if peer not in there))
+    for each in size.tasks:
+        # Without a rival there is nothing to compare with.
+        engines = [*([HERE] if there and each.function == DAYS else []), *there]
+        for _ in range(each.rounds):
+            for peer in engines:
+                outcome = isolated(timed, peer.module, each)
+                found.outcomes.setdefault((each.label, peer.name), []).append(outcome)
+                tell(f"{each.label}, {peer.name}: {outcome.seconds:.2f} s")
+    return found
+
+
+def timed(module: str, what: PeerTask) -> Outcome:
+    """For a process of its own: what has to be imported and compiled is, before anything counts."""
+    function: Callable[[Task], Outcome] = getattr(import_module(module), what.function)
+    function(what.warm_up)
+    return function(what.task)
+
+
+def rows(found: PeerFigures) -> list[Row]:
+    compared = [_row(found, each, peer) for each in found.tasks for peer in PEERS if peer not in found.missing]
+    skipped = [
+        Row(f"backtest on {peer.name}", "not measured", "not installed; `make bench` installs it") for peer in found.missing
+    ]
+    return compared + skipped
+
+
+def _row(found: PeerFigures, each: PeerTask, peer: Peer) -> Row:
+    theirs = found.outcomes[each.label, peer.name]
+    beside = f"{peer.name} {_seconds(theirs):.2f} s, {_result(theirs[0])} ({peer.differs})"
+    mine = found.outcomes.get((each.label, HERE.name))
+    if mine is None:
+        return Row(f"backtest of {each.label}", "not measured: daily bars alone", beside)
+    ratio = median(one.seconds / other.seconds for one, other in zip(mine, theirs, strict=True))
+    shared = len(mine[0].entries & theirs[0].entries)
+    here = f"{_seconds(mine):.2f} s, {_result(mine[0])}, {shared} of them the same"
+    return Row(f"backtest of {each.label}", here, beside, ratio)
+
+
+def _seconds(runs: Sequence[Outcome]) -> float:
+    return median(run.seconds for run in runs)
+
+
+def _result(outcome: Outcome) -> str:
+    return f"{len(outcome.entries)} entries, {outcome.final_usd:,.0f} dollars"
