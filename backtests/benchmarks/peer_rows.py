@@ -75,10 +75,17 @@ QUICK = PeerSize(
 
 
 def run(task: Task) -> Outcome:
-    """The rules here, on days. There is no `run_minutes`: the backtest here has daily bars alone."""
+    """The rules here, on days."""
     from benchmarks import ours
 
     return ours.run_rsi_alone(task)
+
+
+def run_minutes(task: Task) -> Outcome:
+    """The same on minutes; no name is bought again on the day on which it was left."""
+    from benchmarks import ours_minutes
+
+    return ours_minutes.run_minutes(task)
 
 
 def measure(size: PeerSize, tell: Callable[[str], None]) -> PeerFigures:
@@ -87,7 +94,7 @@ def measure(size: PeerSize, tell: Callable[[str], None]) -> PeerFigures:
     found = PeerFigures(size.tasks, missing=tuple(peer for peer in PEERS if peer not in there))
     for each in size.tasks:
         # Without a rival there is nothing to compare with.
-        engines = [*([HERE] if there and each.function == DAYS else []), *there]
+        engines = [*([HERE] if there else []), *there]
         for _ in range(each.rounds):
             for peer in engines:
                 outcome = isolated(timed, peer.module, each)
@@ -114,9 +121,7 @@ def rows(found: PeerFigures) -> list[Row]:
 def _row(found: PeerFigures, each: PeerTask, peer: Peer) -> Row:
     theirs = found.outcomes[each.label, peer.name]
     beside = f"{peer.name} {_seconds(theirs):.2f} s, {_result(theirs[0])} ({peer.differs})"
-    mine = found.outcomes.get((each.label, HERE.name))
-    if mine is None:
-        return Row(f"backtest of {each.label}", "not measured: daily bars alone", beside)
+    mine = found.outcomes[each.label, HERE.name]
     ratio = median(one.seconds / other.seconds for one, other in zip(mine, theirs, strict=True))
     shared = len(mine[0].entries & theirs[0].entries)
     here = f"{_seconds(mine):.2f} s, {_result(mine[0])}, {shared} of them the same"
