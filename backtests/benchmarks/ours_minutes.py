@@ -50,7 +50,7 @@ class MinuteRsi(DeskStrategy):
         return [*old, *(Signal(symbol, Direction.LONG, f"RSI {level:.1f}") for level, symbol in low)]
 
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
-        whole = {Direction.FLAT: Shares(0), Direction.LONG: Weight(rules.MAX_POSITION_FRACTION)}
+        whole: dict[Direction, Shares | Weight] = {Direction.FLAT: Shares(0), Direction.LONG: Weight(rules.MAX_POSITION_FRACTION)}
         return [Target(each.symbol, whole[each.direction], EXITS, each.reason) for each in signals]
 
     def _level(self, symbol: str, market: Market) -> float | None:
