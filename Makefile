@@ -40,7 +40,7 @@ exchange: $(RUNTIME) ## serve the built-in exchange by itself, on this machine o
 	@$(VENV)/bin/desk exchange serve $(ARGS)
 
 test: $(DEV) ## run every test
-	@$(IN_VENV) -m pytest -n $(TEST_WORKERS) --maxprocesses 4 $(ARGS)
+	@$(IN_VENV) -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(DEV) ## formatting, lint, types, import contracts and the fast tests, in under a minute
 	$(VENV)/bin/ruff format --check --quiet .

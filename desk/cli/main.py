@@ -14,6 +14,7 @@ from desk.cli.errors import told_to_the_person
 from desk.cli.hedge import hedge
 from desk.cli.mode import mode
 from desk.cli.monte_carlo import monte_carlo
+from desk.cli.parity import parity
 from desk.cli.positions import positions
 from desk.cli.protect import protect
 from desk.cli.rebalance import rebalance
@@ -46,6 +47,7 @@ app.command("sockets")(sockets)
 app.command("check")(check)
 app.command("compare")(compare)
 app.command("monte-carlo")(monte_carlo)
+app.command("parity")(parity)
 app.command("train")(train)
 app.add_typer(model.app, name="model")
 
