@@ -33,6 +33,7 @@ from desk.domain.journal import (
     RunStopped,
     SharesAdopted,
     SharesSplit,
+    SharesWanted,
     StopPassed,
 )
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
@@ -116,6 +117,7 @@ PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
     ForeignSeen: st.builds(ForeignSeen, counted=st.dictionaries(texts, prices, max_size=3)),
     SharesAdopted: st.builds(SharesAdopted, specs(), prices),
     ResidueStop: st.builds(ResidueStop, quantity=prices, stop_price=st.none() | prices),
+    SharesWanted: st.builds(SharesWanted, wanted=counts, price=st.none() | prices),
     SharesSplit: st.builds(SharesSplit, new_rate=prices, old_rate=prices, fraction=prices),
     StopPassed: st.builds(StopPassed, stop_price=st.none() | prices, price=numbers),
     Acknowledged: st.builds(Acknowledged, broker_ids=st.dictionaries(texts, texts, max_size=3)),
