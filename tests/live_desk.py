@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -163,4 +164,6 @@ def main(given: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
+    # A shell that has put the tests into the background lets its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(json.loads(sys.argv[1])))

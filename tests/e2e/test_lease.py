@@ -133,18 +133,6 @@ def test_a_second_process_waits_says_why_once_and_takes_over_when_the_first_is_g
             assert status(folder)["lease"]["epoch"] == 2
 
 
-def interrupted(process: subprocess.Popen[str]) -> str:
-    """What a process says that is interrupted as a person does it: again, when nothing happens. Python drops an interrupt that
-    meets it inside a finalizer."""
-    for _ in range(5):
-        process.send_signal(signal.SIGINT)
-        try:
-            return process.communicate(timeout=PATIENCE_SECONDS / 5)[0]
-        except subprocess.TimeoutExpired:
-            continue
-    raise AssertionError("five interrupts did not end the process")
-
-
 def test_ctrl_c_ends_the_wait(exchange: ExchangeProcess, folder: RunFolder) -> None:
     with process(exchange, folder) as first:
         until(iterates(folder), first)
@@ -152,7 +140,8 @@ def test_ctrl_c_ends_the_wait(exchange: ExchangeProcess, folder: RunFolder) -> N
             assert second.stdout is not None
             while "waits" not in second.stdout.readline():
                 assert second.poll() is None
-            said = interrupted(second)
+            second.send_signal(signal.SIGINT)
+            said, _ = second.communicate(timeout=PATIENCE_SECONDS)
         assert "nothing was traded" in said
         assert second.returncode == 1
         assert first.poll() is None
