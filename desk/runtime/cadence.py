@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from desk.runtime.strategy import DeskStrategy
+
 SECONDS_OF = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
 
 
@@ -12,7 +14,6 @@ def period_seconds(sleeptime: str) -> int:
 
 def sleeptime_for(setting: str, strategy_class: type) -> str:
     """The person's sleeptime; the strategy's own where its bars come more often than the person wants to look."""
-    if getattr(strategy_class, "bar_seconds", None) is None:
+    if not issubclass(strategy_class, DeskStrategy) or strategy_class.bar_seconds is None:
         return setting
-    own: str = strategy_class.sleeptime_setting  # type: ignore[attr-defined]  # a DeskStrategy, since it has bars
-    return min(setting, own, key=period_seconds)
+    return min(setting, strategy_class.sleeptime_setting, key=period_seconds)
