@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
+from desk.domain.grown import Grown
 from desk.domain.orders import Side
 from desk.domain.trades import ZERO
 
@@ -40,10 +41,6 @@ def _part_of(cost_usd: Decimal, shares: int, of: int) -> Decimal:
     return (cost_usd * shares / of).quantize(PART) if of else ZERO
 
 
-def _none() -> Mapping[str, Mapping[str, Stake]]:
-    return MappingProxyType({})
-
-
 Counts = Mapping[str, int]
 
 
@@ -51,9 +48,9 @@ Counts = Mapping[str, int]
 class Allocations:
     """Stakes by symbol and strategy, the shares that each strategy wants of a symbol, and for whom each trade was bought."""
 
-    stakes: Mapping[str, Mapping[str, Stake]] = field(default_factory=_none)
-    wanted: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
-    bought_for: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
+    stakes: Grown[str, Mapping[str, Stake]] = field(default_factory=Grown)
+    wanted: Grown[str, Counts] = field(default_factory=Grown)
+    bought_for: Grown[str, Counts] = field(default_factory=Grown)
 
     def shares(self, symbol: str) -> dict[str, int]:
         """Shares of a symbol by strategy, those without any left out."""
@@ -65,7 +62,7 @@ class Allocations:
     def wants(self, symbol: str, wanted: Counts, price: Decimal | None = None) -> Allocations:
         """What strategies want of a symbol from now on. With a price those that have more than they want give to those that want
         more than they have at once, at so many dollars a share: no order goes out for it, it would meet itself."""
-        after = replace(self, wanted=MappingProxyType({**self.wanted, symbol: dict(wanted)}))
+        after = replace(self, wanted=self.wanted.with_item(symbol, MappingProxyType(dict(wanted))))
         return after if price is None else after._crossed(symbol, price)
 
     def _crossed(self, symbol: str, price: Decimal) -> Allocations:
@@ -101,8 +98,8 @@ class Allocations:
         stakes = {**self.stakes.get(symbol, {})}
         for name, count in parts.items():
             stakes[name] = stakes.get(name, Stake()).bought(count, price)
-        bought_for = {**self.bought_for, trade: _sum(self.bought_for.get(trade, {}), parts)}
-        return replace(self._with(symbol, stakes), bought_for=MappingProxyType(bought_for))
+        bought_for = self.bought_for.with_item(trade, _sum(self.bought_for.get(trade, {}), parts))
+        return replace(self._with(symbol, stakes), bought_for=bought_for)
 
     def _sold(self, symbol: str, shares: int, price: Decimal, trade: str) -> Allocations:
         wanted, held, surplus = self.wanted.get(symbol, {}), self.shares(symbol), self._surplus(symbol)
@@ -129,13 +126,13 @@ class Allocations:
         """After a person gave shares to the desk, bought at `price` dollars: no strategy asked for them."""
         stakes = {**self.stakes.get(symbol, {})}
         stakes[NOBODY] = stakes.get(NOBODY, Stake()).bought(shares, price)
-        return replace(self._with(symbol, stakes), bought_for=MappingProxyType({**self.bought_for, trade: {NOBODY: shares}}))
+        return replace(self._with(symbol, stakes), bought_for=self.bought_for.with_item(trade, {NOBODY: shares}))
 
     def with_lot(self, trade: str, lot: str) -> Allocations:
         """After a trade gave some of its shares to a new one: they were bought for the same strategies."""
         if trade not in self.bought_for:
             return self
-        return replace(self, bought_for=MappingProxyType({**self.bought_for, lot: self.bought_for[trade]}))
+        return replace(self, bought_for=self.bought_for.with_item(lot, self.bought_for[trade]))
 
     def split(self, symbol: str, shares: int) -> Allocations:
         """After a split made `shares` of those that the desk holds; costs stay what they were."""
@@ -146,7 +143,7 @@ class Allocations:
         return self._with(symbol, stakes).wants(symbol, parts) if held else self
 
     def _with(self, symbol: str, stakes: Mapping[str, Stake]) -> Allocations:
-        return replace(self, stakes=MappingProxyType({**self.stakes, symbol: MappingProxyType(dict(stakes))}))
+        return replace(self, stakes=self.stakes.with_item(symbol, MappingProxyType(dict(stakes))))
 
 
 def apportion(total: int, weights: Counts) -> dict[str, int]:

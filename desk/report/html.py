@@ -10,7 +10,7 @@ from desk.domain.records import Refusal, RunRecord, Trip
 from desk.report.files import write_whole
 from desk.report.markup import Html, element, join, table
 from desk.report.new_york import clock
-from desk.report.page_style import style_sheet
+from desk.report.page import document, facts
 from desk.report.palette import follow_theme
 from desk.report.pictures import equity_picture, trip_picture
 from desk.report.statistics import GappedStop, RunStatistics, run_statistics
@@ -50,13 +50,6 @@ def report_page(record: RunRecord) -> str:
     """The page as text: the same record gives the same page, byte by byte."""
     figures = run_statistics(record)
     title = f"{record.strategy}, {period(record)}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(style_sheet())),
-    )
     sections = (
         _header(record),
         _key_figures(record, figures),
@@ -67,9 +60,8 @@ def report_page(record: RunRecord) -> str:
         _trips(record, figures),
         _gaps(figures.gapped_stops),
         _refusals(record.refusals, figures),
-        element("footer", NO_PROMISE),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", element("main", *sections)), lang="en")
+    return document(title, sections)
 
 
 def inline_picture(svg: bytes, prefix: str, description: str) -> Html:
@@ -84,7 +76,7 @@ def inline_picture(svg: bytes, prefix: str, description: str) -> Html:
 
 
 def _header(record: RunRecord) -> Html:
-    facts = {
+    lines = {
         "Strategy": record.strategy,
         "Broker": record.broker,
         "Prices": record.source,
@@ -92,8 +84,7 @@ def _header(record: RunRecord) -> Html:
         "Iterations": f"{record.iterations:,}",
         "Seed": "none" if record.seed is None else str(record.seed),
     }
-    pairs = [element(tag, text) for name, value in facts.items() for tag, text in (("dt", name), ("dd", value))]
-    return join([element("h1", f"{record.strategy} on {record.broker}"), element("dl", *pairs, class_="facts")])
+    return join([element("h1", f"{record.strategy} on {record.broker}"), facts(lines)])
 
 
 def _key_figures(record: RunRecord, figures: RunStatistics) -> Html:

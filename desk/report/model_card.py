@@ -19,8 +19,8 @@ from desk.report.model_card_pictures import (
     trend_words,
     year_picture,
 )
-from desk.report.page_style import style_sheet
-from desk.report.wording import NO_PROMISE, percent
+from desk.report.page import document, facts
+from desk.report.wording import percent
 
 HOW_MEASURED = (
     "Every figure is out of fold: each trade was predicted by a model of trades that were over before its fold began, with an "
@@ -43,13 +43,6 @@ def write_model_card(card: ModelCard, path: Path) -> Path:
 
 def model_card_page(card: ModelCard) -> str:
     """The page as text: the same card gives the same page, byte by byte."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"Model {card.identity}"),
-        element("style", Html(style_sheet())),
-    )
     sections = (
         _header(card),
         _skill(card),
@@ -60,24 +53,18 @@ def model_card_page(card: ModelCard) -> str:
         _years(card),
         _importance(card),
         _origin(card),
-        element("footer", NO_PROMISE),
     )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", element("main", *sections)), lang="en")
-
-
-def _facts(facts: dict[str, str]) -> Html:
-    pairs = [element(tag, text) for name, value in facts.items() for tag, text in (("dt", name), ("dd", value))]
-    return element("dl", *pairs, class_="facts")
+    return document(f"Model {card.identity}", sections)
 
 
 def _header(card: ModelCard) -> Html:
-    facts = {
+    lines = {
         "Model": card.identity,
         "Answers": "the chance that a purchase now ends in profit after costs",
         "Trained on": f"{', '.join(card.symbols)}, sessions from {card.trained_from} and before {card.trained_before}",
         "Events": f"{card.events:,} signals, {percent(card.base_rate)} of them ended in profit",
     }
-    return join([element("h1", "Meta-model of the confidence gate"), _facts(facts)])
+    return join([element("h1", "Meta-model of the confidence gate"), facts(lines)])
 
 
 def _skill(card: ModelCard) -> Html:
@@ -165,13 +152,13 @@ def _importance(card: ModelCard) -> Html:
 
 
 def _origin(card: ModelCard) -> Html:
-    facts = {
+    lines = {
         "Made with": f"Lumidesk {card.version}, format {card.model_format}",
         "Prices, SHA-256": card.data_hash,
         "Model, SHA-256": card.digest,
         **{name: f"{value:g}" for name, value in card.parameters.items()},
     }
-    return join([element("h2", "What it was made from"), _facts(facts)])
+    return join([element("h2", "What it was made from"), facts(lines)])
 
 
 def _slices(head: str, parts: Sequence[Slice]) -> Html:

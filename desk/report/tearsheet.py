@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from desk.domain.records import EquityPoint, Trip
 from desk.report.files import write_whole
 from desk.report.markup import element
+from desk.report.page import document
 from desk.report.statistics import day_returns
 from desk.report.wording import NO_PROMISE
 
@@ -123,9 +124,7 @@ def _cell(value: object) -> object:
 
 def _too_short(title: str, sessions: int) -> str:
     words = f"A tear sheet needs at least {FEWEST_SESSIONS} sessions; this run has {sessions}."
-    head = element("head", element("meta", charset="utf-8"), element("title", title))
-    body = element("body", element("main", element("h1", title), element("p", words)))
-    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en")
+    return document(title, (element("h1", title), element("p", words)))
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ import numpy as np
 
 from desk.report.canvas import ImageFormat, date_axis, encode, house_style, sheet
 from desk.report.html import inline_picture
-from desk.report.markup import Html, element, join, table
-from desk.report.page_style import style_sheet
+from desk.report.markup import Html, element, table
+from desk.report.page import bullets, document, facts
 from desk.report.palette import LIGHT
 from desk.report.pictures import LOG_SCALE_FROM, moments, thinned
 from desk.report.statistics import drawdowns
@@ -190,27 +190,3 @@ def _bold(cells: Sequence[str]) -> tuple[str, ...]:
 def _name(label: str) -> Html:
     """A long variant's settings may stand on lines of their own."""
     return element("b", label.replace(",", ", ").replace(":", ": "), class_="w")
-
-
-def document(title: str, sections: Sequence[str]) -> str:
-    """A whole page in the house's style, with what no page may promise at its foot."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(style_sheet())),
-    )
-    body = element("body", element("main", *sections, element("footer", NO_PROMISE)))
-    return "<!DOCTYPE html>\n" + element("html", head, body, lang="en")
-
-
-def facts(pairs: dict[str, str]) -> Html:
-    """Names and values under a page's title."""
-    cells = [element(tag, text) for name, value in pairs.items() for tag, text in (("dt", name), ("dd", value))]
-    return element("dl", *cells, class_="facts")
-
-
-def bullets(title: str, lines: Sequence[str]) -> Html:
-    """A section of notes."""
-    return join([element("h2", title), element("ul", *(element("li", line) for line in lines))])

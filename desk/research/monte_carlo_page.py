@@ -11,10 +11,10 @@ from desk.domain.market import FloatArray
 from desk.report.canvas import ImageFormat, encode, house_style, sheet
 from desk.report.html import inline_picture
 from desk.report.markup import Html, element, join, table
+from desk.report.page import bullets, document, facts
 from desk.report.palette import LIGHT
 from desk.report.statistics import run_statistics
 from desk.report.wording import NO_PROMISE, costs_words, count, percent, period
-from desk.research.compare_page import bullets, document, facts
 from desk.research.monte_carlo import QUANTILES, Bootstrap
 from desk.research.monte_carlo_runs import Drawn
 

@@ -11,10 +11,10 @@ from desk.report.canvas import ImageFormat, date_axis, encode, house_style, shee
 from desk.report.files import write_whole
 from desk.report.html import inline_picture
 from desk.report.markup import Html, element, join, table
-from desk.report.page_style import style_sheet
+from desk.report.page import document, facts
 from desk.report.palette import LIGHT
 from desk.report.statistics import max_drawdown_fraction
-from desk.report.wording import NO_PROMISE, percent
+from desk.report.wording import percent
 from desk.research import neighbourhood, random_walk
 from desk.research.examination import Examination
 from desk.research.verdict import MEANING, Finding, Level, reasons
@@ -37,15 +37,7 @@ def write_page(done: Examination, path: Path) -> Path:
 def check_page(done: Examination) -> str:
     """The page as text: the same examination gives the same page."""
     title = f"{done.subject.name}: {done.verdict}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(style_sheet())),
-    )
-    main = element("main", _header(done), _checks(done), *_pictures(done), element("footer", NO_PROMISE))
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en")
+    return document(title, (_header(done), _checks(done), *_pictures(done)))
 
 
 def growth(returns: Sequence[float]) -> list[float]:
@@ -55,7 +47,7 @@ def growth(returns: Sequence[float]) -> list[float]:
 
 def _header(done: Examination) -> Html:
     days, base = done.subject.sessions, done.base
-    facts = {
+    about = {
         "Symbols": ", ".join(done.subject.universe),
         "Period": f"{days[0]} to {days[-1]}, {len(days)} sessions",
         "Entries": f"{base.entries:,}",
@@ -63,10 +55,9 @@ def _header(done: Examination) -> Html:
         "Deepest drawdown": percent(max_drawdown_fraction(growth(base.returns.tolist()))),
         "Costs": f"{done.subject.behaviour.fee_bps:g} bps fee, {done.subject.behaviour.slippage_bps:g} bps slippage a fill",
     }
-    pairs = [element(tag, text) for name, value in facts.items() for tag, text in (("dt", name), ("dd", value))]
     lines = [element("p", MEANING[done.verdict], class_="plain"), *(element("p", note) for note in done.notes)]
     why = [element("ul", *(element("li", sentence) for sentence in reasons(done.findings)))]
-    return join([element("h1", f"{done.subject.name}: {done.verdict}"), element("dl", *pairs, class_="facts"), *lines, *why])
+    return join([element("h1", f"{done.subject.name}: {done.verdict}"), facts(about), *lines, *why])
 
 
 def _checks(done: Examination) -> Html:

@@ -10,8 +10,8 @@ from datetime import date
 
 from desk.data.calendars import NEW_YORK
 from desk.report.markup import element, table
+from desk.report.page import bullets, document, facts
 from desk.report.wording import NO_PROMISE, count, percent
-from desk.research.compare_page import bullets, document, facts
 from desk.research.parity import Line, Pair, equal_fraction, paired, told
 from desk.research.parity_reasons import MEANING, Cause, Difference, Evidence
 from desk.research.parity_runs import BothRuns, Setting
