@@ -4,7 +4,8 @@
 
 - Backtest: the combined strategy's rules on synthetic daily bars, here, on stock Lumibot, and on backtrader where it is
   installed (`make bench` installs it). How far the three made the same trades is shown, so that equal work is compared.
-- The same rules on vectorbt, backtesting.py and NautilusTrader, on days of 10 and 100 symbols and on minutes of 10.
+- The same rules on vectorbt, backtesting.py and NautilusTrader, on days of 10 and 100 symbols and on minutes of 10; there on
+  backtrader and stock Lumibot too, the latter on a part of the sessions, and here on the same part beside it.
 - Requests to the broker at each iteration of the live path, counted in the built-in exchange's access log.
 - Iterations a second through the live path, on the bundled market.
 - The exchange by itself: orders a second, from an order to its fill, simulated sessions a second, memory after a year; beside a

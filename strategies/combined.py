@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+
 from desk.domain.decisions import Direction, FixedExit, Shares, Signal, Target, Weight
-from desk.domain.market import Market
+from desk.domain.market import DailyBars, FloatArray, Market
 from desk.domain.trades import Book, Trade
-from desk.indicators.rsi import RsiState
+from desk.indicators.rsi import RsiState, carried_rsi
 from desk.model.gate import ConfidenceGate
 from desk.model.health import HealthBounds
 from desk.model.parameters import MetaParameters
@@ -75,7 +77,7 @@ class Combined(DeskStrategy):
         # Inverse funds would teach the model the mirror image of the market, so only the universe trains it.
         bounds = HealthBounds(**self.rules.model_health.model_dump())
         self.gate = ConfidenceGate(self.rules.meta(), ModelStore(folder) if folder else None, self.corridor.universe, bounds)
-        self.rsi = RsiBySymbol(self.rules.rsi_length)
+        self.rsi = RsiBySymbol(self.rules.rsi_length, self.surroundings.history)
         if self.surroundings.history is not None:
             self.gate.precompute(self.surroundings.history)
 
@@ -139,26 +141,41 @@ def target_for(signal: Signal, rules: CombinedParameters) -> Target:
     return Target(signal.symbol, amount, rules.exit_rule(), signal.reason, signal.confidence)
 
 
+NOTHING_KNOWN: tuple[FloatArray, Sequence[float | None]] = (np.empty(0), ())
+
+
 class RsiBySymbol:
     """RSI of each symbol's daily closes with the current price, where there is one, as the last value.
 
-    Wilder's smoothing is carried from session to session, so a look costs one step a symbol however long the history is.
+    Wilder's smoothing is carried from session to session, so a look costs one step a symbol however long the history is. Of a
+    backtest's whole `history` every step is taken once, before the first look.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, history: Mapping[str, DailyBars] | None = None) -> None:
         self._length = length
         self._states: dict[str, tuple[int, RsiState]] = {}
+        self._known = {symbol: (bars.close, carried_rsi(bars.close, length)) for symbol, bars in (history or {}).items()}
 
     def levels(self, market: Market) -> dict[str, float]:
         """RSI by symbol; symbols with too little history are left out."""
         found: dict[str, float] = {}
-        for symbol in market.bars:
-            state = self._state(symbol, market)
+        for symbol, bars in market.bars.items():
             quote = market.quotes.get(symbol)
-            level = state.value if quote is None else state.with_last(quote.last)
-            if level is not None and state.value is not None:
+            level = self._at_close(symbol, bars, market) if quote is None else self._at(quote.last, symbol, market)
+            if level is not None:
                 found[symbol] = level
         return found
+
+    def _at_close(self, symbol: str, bars: DailyBars, market: Market) -> float | None:
+        close, levels = self._known.get(symbol, NOTHING_KNOWN)
+        place = len(bars) - 1
+        if 0 <= place < len(levels) and bars.close[place] == close[place]:
+            return levels[place]
+        return self._state(symbol, market).value
+
+    def _at(self, price: float, symbol: str, market: Market) -> float | None:
+        state = self._state(symbol, market)
+        return None if state.value is None else state.with_last(price)
 
     def _state(self, symbol: str, market: Market) -> RsiState:
         close = market.bars[symbol].close

@@ -23,7 +23,7 @@ BAR_SECONDS = 3600
 
 @dataclass(frozen=True)
 class EmaCrossParameters:
-    """Settings of the same names fill these; see docs/settings.md."""
+    """Settings of the same names fill these, those of the block `ema_cross` first; see docs/settings.md."""
 
     fast_bars: int = field(default=9, metadata={"doc": "hourly bars in the fast average"})
     slow_bars: int = field(default=21, metadata={"doc": "hourly bars in the slow average; more than in the fast one"})
@@ -54,6 +54,7 @@ class EmaCross(DeskStrategy):
     """Buys when the fast EMA of hourly closes crosses the slow one upwards; leaves below it, at the stop or the target."""
 
     Parameters: ClassVar[type] = EmaCrossParameters
+    settings_block: ClassVar[str | None] = "ema_cross"
     bar_seconds: ClassVar[int | None] = BAR_SECONDS
     sleeptime_setting: ClassVar[str] = "5M"  # Lumibot counts from whenever it begins, so a bar is seen minutes after its end
 

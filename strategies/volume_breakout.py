@@ -29,7 +29,7 @@ BAR_SECONDS = 3600
 
 @dataclass(frozen=True)
 class VolumeBreakoutParameters:
-    """Settings of the same names fill these; see docs/settings.md."""
+    """Settings of the same names fill these, those of the block `volume_breakout` first; see docs/settings.md."""
 
     channel_bars: int = field(default=20, metadata={"doc": "hourly bars whose highest high a close has to exceed"})
     volume_sessions: int = field(default=10, metadata={"doc": "sessions whose same hour says what volume is usual"})
@@ -60,6 +60,7 @@ class VolumeBreakout(DeskStrategy):
     """Buys hourly closes above the channel of highs on unusual volume; stop and target at multiples of the daily range."""
 
     Parameters: ClassVar[type] = VolumeBreakoutParameters
+    settings_block: ClassVar[str | None] = "volume_breakout"
     bar_seconds: ClassVar[int | None] = BAR_SECONDS
     sleeptime_setting: ClassVar[str] = "5M"  # Lumibot counts from whenever it begins, so a bar is seen minutes after its end
 

@@ -32,7 +32,7 @@ SESSIONS_HELD = 1
 
 @dataclass(frozen=True)
 class VwapParameters:
-    """Settings of the same names fill these; see docs/settings.md."""
+    """Settings of the same names fill these, those of the block `vwap` first; see docs/settings.md."""
 
     settle_minutes: int = field(default=30, metadata={"doc": "minutes after the opening without entries"})
     last_entry_minutes: int = field(default=60, metadata={"doc": "minutes before the close from which nothing is bought"})
@@ -63,6 +63,7 @@ class Vwap(DeskStrategy):
     """Buys stocks that take back the session's VWAP on volume; leaves when it is lost, and ends every session flat."""
 
     Parameters: ClassVar[type] = VwapParameters
+    settings_block: ClassVar[str | None] = "vwap"
     bar_seconds: ClassVar[int | None] = BAR_SECONDS
     sleeptime_setting: ClassVar[str] = "1M"
 

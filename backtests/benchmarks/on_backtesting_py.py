@@ -7,6 +7,7 @@ is that of the average account.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import date
 from math import floor
@@ -23,6 +24,8 @@ from benchmarks.rules import Outcome, Task
 
 # It draws a bar of progress for every symbol and has no switch for it.
 backtesting._tqdm = lambda bars, **_: bars
+# It tells of every exit that waits for the bar after its entry's, which here is a known difference and hundreds of lines.
+warnings.filterwarnings("ignore", message=".*A contingent SL/TP order would execute", category=UserWarning)
 
 
 def rsi(close: Any) -> np.ndarray:

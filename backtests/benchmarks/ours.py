@@ -42,7 +42,7 @@ class RsiAlone(Combined):
     def prepare(self) -> None:
         self.rules: CombinedParameters = self.settings
         self.gate = SilentGate(self.rules.meta())
-        self.rsi = RsiBySymbol(self.rules.rsi_length)
+        self.rsi = RsiBySymbol(self.rules.rsi_length, self.surroundings.history)
 
 
 def run_rsi_alone(task: Task) -> Outcome:

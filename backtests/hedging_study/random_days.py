@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from desk.brokers.backtesting import Costs
 from desk.domain.market import FloatArray
+from desk.runtime.desk_backtest import costs_of
 from hedging_study import replica
 from hedging_study.books import Played
 from hedging_study.replica import Brackets, IntArray, Tape
@@ -61,7 +61,7 @@ def null_test(hedged: Played, unhedged: Played, draws: int, seed: int) -> NullTe
     if rules is None or not found:
         return None
     tape = Tape.of(hedged.source, rules.inverse_etfs, hedged.sessions)
-    costs = Costs(hedged.behaviour.fee_bps, hedged.behaviour.slippage_bps)
+    costs = costs_of(hedged.behaviour)
     equity = np.array([point.equity_usd for point in unhedged.done.record.equity])
     real = _real(found, tape)
     days = random_days(real.hold + 2, len(hedged.sessions), draws, np.random.default_rng(seed))

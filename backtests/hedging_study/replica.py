@@ -172,7 +172,7 @@ def _sold(
     day: _Day, state: _State, asked: NDArray[np.bool_], enters: NDArray[np.bool_], within: NDArray[np.bool_], costs: Costs
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Price at which the bracket's exits sell, NaN for none, and whether it is the stop. Of both inside one bar, the stop."""
-    worse = 1 - costs.slippage_bps / 1e4
+    worse, worse_stopped = 1 - costs.slippage_bps / 1e4, 1 - costs.stops_bps / 1e4
     marketable = np.maximum(_cents_down(day.before * (1 - EXIT_COLLAR_FRACTION)), state.stop + CENT)
     limit = np.where(asked, np.fmin(marketable, state.target), state.target)
     reached = np.where(enters & within, day.close, day.high)
@@ -182,7 +182,7 @@ def _sold(
     prices = [
         np.round(day.open * worse, 4),
         np.maximum(np.round(day.open * worse, 4), limit),
-        np.round(state.stop * worse, 4),
+        np.round(state.stop * worse_stopped, 4),
         limit,
     ]
     return np.select(found, prices, np.nan), gapped | (falls & ~opens_above)

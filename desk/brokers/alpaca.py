@@ -52,7 +52,7 @@ from desk.core.ports import Clock, Door
 from desk.domain.errors import Refused
 from desk.domain.journal import BrokerRefusal, ResidueStop
 from desk.domain.orders import TERMINAL, GroupRole, OrderEvent, OrderSpec, OrderStatus
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.steps import Cancel, NewOrder, Replace
 from desk.domain.trades import Filled
 
 
@@ -139,7 +139,7 @@ class DeskAlpaca(ClockedAlpaca):
 
     def _is_urgent(self, order: Order) -> bool:
         step = self.door.step(key_of(order) or "")
-        return isinstance(step, Submit) and is_protective(step.spec)
+        return isinstance(step, NewOrder) and is_protective(step.spec)
 
     def _submit_order(self, order: Order) -> Order:
         return self._send_as(order, self._spec_for(order))
@@ -171,7 +171,7 @@ class DeskAlpaca(ClockedAlpaca):
         if key is None:
             return self._foreign_spec(order, str(order), lambda key: spec_of(order, key))
         step = self.door.step(key)
-        if isinstance(step, Submit):
+        if isinstance(step, NewOrder):
             return step.spec
         self.door.refused(BrokerRefusal(key, None, None, "not in the journal, not sent"))
         self._failed(order, ValueError(key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.data.historical import OptionHistoricalDataClient, StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 
 from desk.brokers.endpoint import Endpoint
@@ -17,8 +17,16 @@ def trading_client(endpoint: Endpoint) -> TradingClient:
     return client
 
 
-def stock_data_client(endpoint: Endpoint) -> StockHistoricalDataClient:
-    client = StockHistoricalDataClient(endpoint.api_key, endpoint.api_secret, url_override=endpoint.data_url)
+def stock_data_client(endpoint: Endpoint, *, is_raw: bool = False) -> StockHistoricalDataClient:
+    """A raw one answers with JSON as it came."""
+    client = StockHistoricalDataClient(endpoint.api_key, endpoint.api_secret, raw_data=is_raw, url_override=endpoint.data_url)
+    _make_safe(client, endpoint.data_url)
+    return client
+
+
+def option_data_client(endpoint: Endpoint) -> OptionHistoricalDataClient:
+    """Answers with JSON as it came: alpaca-py's snapshots have no volume, and take longer to make than to fetch."""
+    client = OptionHistoricalDataClient(endpoint.api_key, endpoint.api_secret, raw_data=True, url_override=endpoint.data_url)
     _make_safe(client, endpoint.data_url)
     return client
 

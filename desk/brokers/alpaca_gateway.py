@@ -6,7 +6,7 @@ from typing import Any
 
 from desk.brokers.alpaca import DeskAlpaca
 from desk.brokers.lumibot_orders import lumibot_order
-from desk.domain.steps import Step, Submit
+from desk.domain.steps import NewOrder, Step
 
 
 class AlpacaGateway:
@@ -17,4 +17,4 @@ class AlpacaGateway:
         self._strategy = strategy
 
     def send(self, step: Step) -> None:
-        self._broker.send(lumibot_order(step.spec, self._strategy) if isinstance(step, Submit) else step)
+        self._broker.send(lumibot_order(step.spec, self._strategy) if isinstance(step, NewOrder) else step)

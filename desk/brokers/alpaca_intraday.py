@@ -92,7 +92,7 @@ class IntradayHistory:
                 f"bar_seconds {bar_seconds} of the strategy: give whole minutes in seconds from 60 to {REGULAR_SECONDS}"
             )
         self._client = client
-        self._seconds = bar_seconds
+        self.seconds = bar_seconds
         self._hours = hours
         self._feed = feed
         self._piece_seconds = gcd(bar_seconds, HALF_AN_HOUR)
@@ -108,7 +108,7 @@ class IntradayHistory:
             self._session = session
         if symbols:
             self._fetch(symbols, session, now)
-        made = {symbol: self._pieces[symbol].bars(self._seconds).until(now) for symbol in symbols}
+        made = {symbol: self._pieces[symbol].bars(self.seconds).until(now) for symbol in symbols}
         return {symbol: bars for symbol, bars in made.items() if len(bars)}
 
     def _fetch(self, symbols: Sequence[str], session: date, now: datetime) -> None:
@@ -136,7 +136,7 @@ class IntradayHistory:
 
     def _window_start(self, session: date) -> datetime:
         """Midnight in New York of the first day of the window, which depends on the session alone."""
-        wanted = 1 + -(-BARS_SHOWN // -(-REGULAR_SECONDS // self._seconds))
+        wanted = 1 + -(-BARS_SHOWN // -(-REGULAR_SECONDS // self.seconds))
         days = (session - timedelta(days=back) for back in range(1, 2 * wanted + 15))
         sessions = [day for day in days if self._hours(datetime.combine(day, NOON, NEW_YORK)) is not None]
         return datetime.combine(sessions[:wanted][-1] if sessions else session, time(0, 0), NEW_YORK)
@@ -160,4 +160,4 @@ class IntradayHistory:
             return None
         opens_at = int(hours[0].timestamp())
         since = int(start.timestamp()) - opens_at
-        return opens_at + since - since % self._seconds
+        return opens_at + since - since % self.seconds

@@ -20,7 +20,7 @@ from desk.brokers.alpaca_clients import stock_data_client
 from desk.brokers.alpaca_intraday import IntradayHistory
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
-from desk.domain.market import DailyBars, Market, Print, Quote
+from desk.domain.market import NO_DAILY_BAR, DailyBars, IntradayBars, Market, Print, Quote
 
 NEW_YORK = ZoneInfo("America/New_York")
 # One fixed beginning for everybody: a model trained on a window that moves with the day could never be found again.
@@ -90,14 +90,22 @@ class AlpacaMarketFeed:
     """Implements `desk.core.ports.MarketFeed` with requests for all symbols at once, whatever their number.
 
     Daily history is fetched when a session begins and kept for it; each look asks for one set of quotes and one of trades, and
-    with `intraday` for one of the bars that are new.
+    with `intraday` for one of the bars that are new. `longer` are such histories of further lengths, a request each.
     """
 
-    def __init__(self, client: Any, clock: Clock, feed: DataFeed = DataFeed.IEX, intraday: IntradayHistory | None = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        clock: Clock,
+        feed: DataFeed = DataFeed.IEX,
+        intraday: IntradayHistory | None = None,
+        longer: Sequence[IntradayHistory] = (),
+    ) -> None:
         self._client = client
         self._clock = clock
         self._feed = feed
         self._intraday = intraday
+        self._longer = tuple(longer)
         self._session: date | None = None
         self._bars: dict[str, DailyBars] = {}
 
@@ -108,7 +116,7 @@ class AlpacaMarketFeed:
             self._refresh(symbols, session)
         bars = {symbol: self._bars[symbol] for symbol in symbols if len(self._bars[symbol])}
         quotes, unusable = self._quotes(list(bars), now)
-        unusable |= {symbol: "no completed daily bar" for symbol in symbols if symbol not in bars}
+        unusable |= {symbol: NO_DAILY_BAR for symbol in symbols if symbol not in bars}
         usable = {symbol: bars[symbol] for symbol in bars if symbol not in unusable}
         inside = {} if self._intraday is None else self._intraday.bars(symbols, now)
         return Market(
@@ -117,7 +125,8 @@ class AlpacaMarketFeed:
             MappingProxyType(usable),
             MappingProxyType(quotes),
             MappingProxyType(unusable),
-            MappingProxyType({symbol: inside[symbol] for symbol in usable if symbol in inside}),
+            _of_usable(inside, usable),
+            MappingProxyType({each.seconds: _of_usable(each.bars(symbols, now), usable) for each in self._longer}),
         )
 
     def last_prices(self, symbols: Sequence[str]) -> dict[str, Print]:
@@ -172,6 +181,10 @@ class AlpacaMarketFeed:
             else:
                 bad[symbol] = quote
         return good, bad
+
+
+def _of_usable(bars: Mapping[str, IntradayBars], usable: Mapping[str, DailyBars]) -> Mapping[str, IntradayBars]:
+    return MappingProxyType({symbol: bars[symbol] for symbol in usable if symbol in bars})
 
 
 # A quote older than this says nothing about a price now; Alpaca keeps sending the last one of a halted stock.

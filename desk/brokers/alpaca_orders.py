@@ -72,6 +72,8 @@ def _intent(spec: OrderSpec) -> AlpacaIntent | None:
     A bracket opens, and an OCO needs no word: a broker takes it as an exit alone ("oco orders must be exit orders"), and that it
     takes one with an intent is not known. A multi-leg order says it of each leg.
     """
+    if spec.position_intent is not None:
+        return AlpacaIntent(spec.position_intent.value)
     is_sale = spec.order_class is OrderClass.SIMPLE and spec.side is Side.SELL
     return AlpacaIntent.SELL_TO_CLOSE if is_sale else None
 

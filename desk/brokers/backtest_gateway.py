@@ -38,8 +38,10 @@ class BacktestGateway:
             self._submit(step)
         elif isinstance(step, Replace):
             self._replace(step)
-        else:
+        elif isinstance(step, Cancel):
             self._cancel(step)
+        else:
+            self._door.refused(BrokerRefusal(step.key, None, None, "this backtest has no options", explained=True))
 
     def _submit(self, step: Submit) -> None:
         order = lumibot_order(step.spec, self._strategy)

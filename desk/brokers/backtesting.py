@@ -47,6 +47,8 @@ _CLASSES = {None, Order.OrderClass.SIMPLE, Order.OrderClass.BRACKET, Order.Order
 _LONG_SIDES = {Order.OrderSide.BUY, Order.OrderSide.SELL, Order.OrderSide.BUY_TO_OPEN, Order.OrderSide.SELL_TO_CLOSE}
 # A cent's hundredth: cash is a float in Lumibot, and its dust must not refuse an order that spends everything.
 _DUST_USD = 1e-4
+# What stops lose in slippages of other orders, as the built-in exchange shows it (`desk parity`).
+STOPS_SLIP = 2.0
 # Called with order, event, price, quantity and error after Lumibot has booked the event.
 TradeListener = Callable[[Any, str, Any, Any, Any], None]
 
@@ -55,12 +57,19 @@ TradeListener = Callable[[Any, str, Any, Any, Any], None]
 class Costs:
     """Trading costs in basis points of the notional, each way.
 
-    `fee_bps` is charged on every fill. `slippage_bps` worsens the price of fills that take liquidity: market orders, stops,
-    trailing stops, and limits that are marketable at the opening (these never beyond their limit).
+    `fee_bps` is charged on every fill. `slippage_bps` worsens the price of fills that take liquidity: market orders, stops that
+    the opening has passed, and limits that are marketable there (these never beyond their limit); `stop_slippage_bps` that of
+    stops and trailing stops inside a bar, which are reckoned from their own price.
     """
 
     fee_bps: float = 0.0
     slippage_bps: float = 0.0
+    stop_slippage_bps: float | None = None
+
+    @property
+    def stops_bps(self) -> float:
+        """Slippage from a stop's own price, twice that of other orders when nothing else is said."""
+        return STOPS_SLIP * self.slippage_bps if self.stop_slippage_bps is None else self.stop_slippage_bps
 
 
 class BarSource(Protocol):
@@ -99,6 +108,8 @@ class DeskBacktestingBroker(BacktestingBroker):
         self.on_trade_event: TradeListener | None = None
         self._working: dict[str, Working] = {}
         self._met_until: Moment = (0.0, CLOSING)
+        self._submitted: set[str] = set()
+        self._coming: set[str] = set()
         self._knows_bars = hasattr(data_source, "tape")
         super().__init__(data_source, *args, **kwargs)
 
@@ -136,6 +147,10 @@ class DeskBacktestingBroker(BacktestingBroker):
 
     # ---- orders in ------------------------------------------------------------------------------------------------------
 
+    def get_tracked_order(self, identifier: str, use_placeholders: bool = False) -> Any:
+        """As in Lumibot, which looks for each order that comes in among all that there ever were: it is none of them."""
+        return None if identifier in self._coming else super().get_tracked_order(identifier, use_placeholders)
+
     def _submit_order(self, order: Any) -> Any:
         if not self._knows_bars:
             return super()._submit_order(order)
@@ -145,7 +160,12 @@ class DeskBacktestingBroker(BacktestingBroker):
         tie(order)
         for member in order.child_orders if order.order_class is Order.OrderClass.OCO else [order]:
             self._register(member)
-        return super()._submit_order(order)
+        self._coming = {member.identifier for member in (order, *order.child_orders)} - self._submitted
+        self._submitted |= self._coming
+        try:
+            return super()._submit_order(order)
+        finally:
+            self._coming = set()
 
     def _modify_order(self, order: Any, limit_price: float | None = None, stop_price: float | None = None) -> None:
         if limit_price is not None:
@@ -181,7 +201,8 @@ class DeskBacktestingBroker(BacktestingBroker):
         symbol, now = order.asset.symbol, self.datetime.timestamp()
         tape = self.data_source.tape(symbol)
         working = Working(order, tape, tape.place_after(now), extreme=extreme)
-        if working.place < len(tape):
+        # A tick holds until the next, so an order that comes between meets it.
+        if working.place < len(tape) and tape.tick(working.place, False) is None:
             opens_at = tape.bar(working.place).opens_at
             working.opened = opens_at < now or (opens_at == now and self._met_until >= (now, OPENING))
             working.part_place = working.place if opens_at < now else None
@@ -299,7 +320,7 @@ class DeskBacktestingBroker(BacktestingBroker):
                 if self._working.get(working.order.identifier) is working:
                     self._meet(working, moment)
             if not any(working.due == moment for working in self._working.values()):
-                self._met_until = moment
+                self._met_until = max(self._met_until, moment)
                 self._deliver()
         self._met_until = max(self._met_until, until)
 
@@ -346,9 +367,10 @@ class DeskBacktestingBroker(BacktestingBroker):
 
     def _slipped(self, order: Any, outcome: Outcome) -> float:
         price = float(outcome.price or 0.0)
-        if not outcome.takes_liquidity or self.costs.slippage_bps == 0:
+        slippage_bps = self.costs.stops_bps if outcome.at_stop else self.costs.slippage_bps
+        if not outcome.takes_liquidity or slippage_bps == 0:
             return price
-        worse = self.costs.slippage_bps / 10_000 * (1 if order.is_buy_order() else -1)
+        worse = slippage_bps / 10_000 * (1 if order.is_buy_order() else -1)
         slipped = round(price * (1.0 + worse), 4)
         limit = limit_of(order)
         if limit is None:

@@ -45,11 +45,13 @@ class Resting:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`price` in dollars before costs, None for no trade. `takes_liquidity` tells whether slippage applies."""
+    """`price` in dollars before costs, None for no trade. `takes_liquidity` tells whether slippage applies, `at_stop` that the
+    price is the stop's own, which the market has left by the time that it sells."""
 
     price: float | None = None
     takes_liquidity: bool = False
     triggered: bool = False
+    at_stop: bool = False
 
 
 NOTHING = Outcome()
@@ -59,14 +61,19 @@ EVERY_BAR = (inf, -inf)
 
 def at_opening(order: Resting, open_price: float) -> Outcome:
     """What the opening does to an order that was there before it: market orders and prices that the open has passed trade."""
+    return at_tick(order, open_price, open_price)
+
+
+def at_tick(order: Resting, last: float, far: float) -> Outcome:
+    """What a new price does to an order: the last trade sets off stops, and trades are made at `far`, the other side's quote."""
     if order.kind is Kind.MARKET:
-        return Outcome(open_price, takes_liquidity=True)
+        return Outcome(far, takes_liquidity=True)
     if order.kind is Kind.LIMIT:
-        return Outcome(open_price, takes_liquidity=True) if _reaches(order, open_price) else NOTHING
-    if not order.triggered and not _passes(order, open_price):
+        return Outcome(far, takes_liquidity=True) if _reaches(order, far) else NOTHING
+    if not order.triggered and not _passes(order, last):
         return NOTHING
-    if order.kind is Kind.STOP or _reaches(order, open_price):
-        return Outcome(open_price, takes_liquidity=True, triggered=True)
+    if order.kind is Kind.STOP or _reaches(order, far):
+        return Outcome(far, takes_liquidity=True, triggered=True)
     return Outcome(triggered=True)
 
 
@@ -84,7 +91,7 @@ def during_session(order: Resting, bar: Prices, whole: bool) -> Outcome:
         return NOTHING
     price = _stop_price(order, bar, whole)
     if order.kind is Kind.STOP:
-        return Outcome(price, takes_liquidity=True)
+        return Outcome(price, takes_liquidity=True, at_stop=price == order.stop)
     return _limit_after_stop(order, bar, price)
 
 

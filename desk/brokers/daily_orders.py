@@ -9,7 +9,18 @@ from typing import Any, Protocol
 
 from lumibot.entities import Order
 
-from desk.brokers.daily_fills import EVERY_BAR, NOTHING, Kind, Outcome, Prices, Resting, at_opening, during_session, touch_levels
+from desk.brokers.daily_fills import (
+    EVERY_BAR,
+    NOTHING,
+    Kind,
+    Outcome,
+    Prices,
+    Resting,
+    at_opening,
+    at_tick,
+    during_session,
+    touch_levels,
+)
 
 KINDS = {
     Order.OrderType.MARKET: Kind.MARKET,
@@ -37,11 +48,23 @@ class TimedBar(Prices, Protocol):
     def closes_at(self) -> float: ...
 
 
+class Tick(Protocol):
+    """The last trade and the best bid and offer, in dollars."""
+
+    @property
+    def last(self) -> float: ...
+    @property
+    def bid(self) -> float: ...
+    @property
+    def ask(self) -> float: ...
+
+
 class Tape(Protocol):
     """One symbol's real bars in order of time (`desk.data.tape.Tape`)."""
 
     def __len__(self) -> int: ...
     def bar(self, place: int) -> TimedBar: ...
+    def tick(self, place: int, is_over: bool) -> Tick | None: ...
     def place_after(self, moment: float) -> int: ...
     def touching(self, place: int, low_at_most: float, high_at_least: float) -> int: ...
 
@@ -76,8 +99,12 @@ class Working:
         self.due = min(self.meets_bar_at(), (self.ends_at, CLOSING))
 
     def meet(self) -> Outcome:
-        """What the bar that is due does to the order: its opening, or when that is past its range."""
-        outcome = self._range() if self.opened else self._opening()
+        """What is due does to the order: a tick where there are some, else a bar's opening, or when that is past its range."""
+        tick = self.tape.tick(self.place, self.opened)
+        if tick is not None:
+            outcome = self._at(tick)
+        else:
+            outcome = self._range() if self.opened else self._opening()
         if outcome.triggered and not self.triggered:
             self.triggered, self.resting = True, None
         return outcome
@@ -85,6 +112,14 @@ class Working:
     def _opening(self) -> Outcome:
         resting = resting_view(self)
         return NOTHING if resting is None else at_opening(resting, self.tape.bar(self.place).open)
+
+    def _at(self, tick: Tick) -> Outcome:
+        resting = resting_view(self)
+        far = tick.ask if self.order.is_buy_order() else tick.bid
+        outcome = NOTHING if resting is None else at_tick(resting, tick.last, far)
+        if self.order.order_type is Order.OrderType.TRAIL:
+            self._ratchet(tick.last)
+        return outcome
 
     def _range(self) -> Outcome:
         bar, whole = self.tape.bar(self.place), self.part_place != self.place

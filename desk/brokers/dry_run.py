@@ -10,7 +10,7 @@ from desk.brokers.alpaca_orders import order_request
 from desk.core.ports import Door
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import GroupRole
-from desk.domain.steps import Replace, Step, Submit
+from desk.domain.steps import NewOrder, Replace, Step
 
 
 class DryRunGateway:
@@ -27,7 +27,7 @@ class DryRunGateway:
 
 def payload(step: Step) -> dict[str, Any]:
     """Method, path and body as they would go to Alpaca; building them runs alpaca-py's own validation."""
-    if isinstance(step, Submit):
+    if isinstance(step, NewOrder):
         return {"method": "POST", "path": "/v2/orders", "body": order_request(step.spec).to_request_fields()}
     if isinstance(step, Replace):
         body = {"stop_price" if step.role is GroupRole.STOP_LOSS else "limit_price": str(step.limit_price)}

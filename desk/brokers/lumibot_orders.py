@@ -21,6 +21,8 @@ def lumibot_order(spec: OrderSpec, strategy: Any) -> Order:
     """A Lumibot order that carries `spec.key`; its children stand for target and stop, or for the legs of a multi-leg order."""
     if spec.order_class is OrderClass.MULTI_LEG:
         return _package_of(spec, strategy)
+    if spec.position_intent is not None:
+        return _of_contracts(spec, strategy)
     asset = Asset(spec.symbol)
     common: dict[str, Any] = {
         "time_in_force": spec.time_in_force.value,
@@ -34,6 +36,16 @@ def lumibot_order(spec: OrderSpec, strategy: Any) -> Order:
         common |= {"secondary_limit_price": float(spec.take_profit or 0), "secondary_stop_price": float(spec.stop_loss or 0)}
     prices = {"limit_price": _float(spec.limit_price), "stop_price": _float(spec.stop_price)}
     return strategy.create_order(asset, spec.quantity, spec.side.value, **prices, **common)
+
+
+def _of_contracts(spec: OrderSpec, strategy: Any) -> Order:
+    """A simple order of one option contract; its side says what it does to the position."""
+    side = spec.side.value if spec.position_intent is None else spec.position_intent.value
+    limit, custom = _float(spec.limit_price), {KEY: spec.key}
+    asset = Asset.symbol2asset(spec.symbol)
+    return strategy.create_order(
+        asset, spec.quantity, side, limit_price=limit, time_in_force=spec.time_in_force.value, custom_params=custom
+    )
 
 
 def _float(price: Decimal | str | float | None) -> float | None:

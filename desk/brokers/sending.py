@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, time
 
@@ -18,7 +18,7 @@ from desk.brokers.intake import Intake
 from desk.core.ports import Clock, Door
 from desk.core.residue import NEW_YORK
 from desk.domain.journal import Acknowledged, BrokerRefusal, ResidueStop
-from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
+from desk.domain.orders import GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, PositionIntent, Side
 from desk.domain.steps import Cancel, Replace
 
 # Refusals that a correct desk can meet: the market, the broker or another party moved between its look and its order.
@@ -29,6 +29,9 @@ EXPLAINED = frozenset(ErrorClass) - {
     ErrorClass.NEEDS_CANCEL,
     ErrorClass.WRONG_SIDE_OF_POSITION,
 }
+# Contracts are assigned at any hour, and no stream tells of it: the position is another one than the desk can know.
+EXPLAINED_OF_CONTRACTS = EXPLAINED | {ErrorClass.WRONG_SIDE_OF_POSITION}
+CLOSES = frozenset({PositionIntent.BUY_TO_CLOSE, PositionIntent.SELL_TO_CLOSE})
 # Nothing of the request reached the broker's books: it may go out again under its own key.
 UNSENT = frozenset({ErrorClass.NOT_REACHED, ErrorClass.RATE_LIMITED})
 # Of what a correct desk is told when an order ended under its hands.
@@ -79,7 +82,7 @@ class Sending:
             self._door.order_event(event)
         elif isinstance(outcome, NotSent):
             self._intake.forget(spec.key)
-            refusal = refusal_of(spec.key, outcome.refusal)
+            refusal = refusal_of(spec.key, outcome.refusal, EXPLAINED_OF_CONTRACTS if _is_of_contracts(spec) else EXPLAINED)
             self._door.refused(refusal)
             return refusal.message
         elif isinstance(outcome, Mismatch):
@@ -140,14 +143,20 @@ class Sending:
 
 
 def is_protective(spec: OrderSpec) -> bool:
-    """Whether an order only takes risk away: an exit of shares that are held."""
+    """Whether an order only takes risk away: an exit of shares that are held, or of contracts."""
+    if _is_of_contracts(spec):
+        return {spec.position_intent, *(leg.intent for leg in spec.legs)} <= {None, *CLOSES}
     return spec.order_class is OrderClass.OCO or (spec.order_class is OrderClass.SIMPLE and spec.side is Side.SELL)
 
 
-def refusal_of(key: str, refusal: Failure | Problem) -> BrokerRefusal:
+def _is_of_contracts(spec: OrderSpec) -> bool:
+    return bool(spec.legs) or spec.position_intent is not None
+
+
+def refusal_of(key: str, refusal: Failure | Problem, explained_by: Collection[ErrorClass] = EXPLAINED) -> BrokerRefusal:
     """What the desk makes of an order that is certainly not at the broker."""
     if isinstance(refusal, Problem):
         # The desk's own mistake: the venue would have refused it.
         return BrokerRefusal(key, None, None, refusal.text, explained=False)
-    explained, unsent = refusal.error_class in EXPLAINED, refusal.error_class in UNSENT
+    explained, unsent = refusal.error_class in explained_by, refusal.error_class in UNSENT
     return BrokerRefusal(key, refusal.status, refusal.code, refusal.message or refusal.text, explained, unsent)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from desk.cli.compare import ConfigOption, DataOption, EndOption, JsonOption, PageOption, StartOption, day
 from desk.cli.tables import console, print_json
 from desk.domain.errors import Refused
 from desk.settings.load import load_settings
 
-Day = datetime | None
-DAY = ["%Y-%m-%d"]
-
 
 def check(
     strategy: Annotated[str, typer.Argument(help="A name that `desk strategies` lists.")],
-    data: Annotated[Path | None, typer.Option(help="Your own daily bars, CSV or Parquet (docs/data.md).")] = None,
-    start: Annotated[Day, typer.Option(formats=DAY, help="First session (default: two years after the data's).")] = None,
-    end: Annotated[Day, typer.Option(formats=DAY, help="Last session (default: the data's last).")] = None,
-    config: Annotated[Path | None, typer.Option(help="Behaviour in YAML (default config/default.yaml).")] = None,
+    data: DataOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    config: ConfigOption = None,
     trials: Annotated[int, typer.Option(min=0, help="Versions that you tried before; the deflated Sharpe ratio needs it.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Begins every chance: the same seed, the same answer.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="The last two years and fewer worlds: about a minute.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    page: Annotated[Path | None, typer.Option(help="Write the verdict as an HTML page, too.")] = None,
+    as_json: JsonOption = False,
+    page: PageOption = None,
 ) -> None:
     """Try to refute a strategy's backtest: foresight, dependence on its start, profit where there is none, luck.
 
@@ -40,10 +36,11 @@ def check(
     from desk.research.page import write_page
     from desk.research.verdict import Verdict, reasons
 
-    asked = Asked(strategy, data, _day(start), _day(end), quick, trials, seed)
-    behaviour = load_settings(config=config).behaviour
+    settings = load_settings(config=config)
+    dates = day(start, "--start"), day(end, "--end")
+    asked = Asked(strategy, data, *dates, quick, trials, seed, is_chosen="universe.exchange" in settings.sources)
     with Console(file=sys.stderr).status(f"checking {strategy}") as status:
-        done = answered(asked, behaviour, lambda name: status.update(f"checking {strategy}: {name}"))
+        done = answered(asked, settings.behaviour, lambda name: status.update(f"checking {strategy}: {name}"))
     if as_json:
         print_json(as_object(done))
     else:
@@ -52,10 +49,6 @@ def check(
         write_page(done, page)
     if done.verdict is Verdict.BIASED:
         raise Refused(f"{strategy} is biased: {reasons(done.findings)[0]}")
-
-
-def _day(moment: Day) -> date | None:
-    return None if moment is None else moment.date()
 
 
 def _print(said: list[str]) -> None:

@@ -24,7 +24,7 @@ from desk.report.wording import NO_PROMISE
 from desk.research import compare as research
 from desk.research import compare_page as page
 from desk.research.compare_contenders import SHAPE, contender
-from desk.settings.load import load_settings
+from desk.settings.load import Settings, load_settings
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Your own daily bars, CSV or Parquet; default the bundled market.")
@@ -57,9 +57,9 @@ def compare(
     twice = [each for each in strategies if strategies.count(each) > 1]
     if twice:
         raise UsageError(f"{twice[0]} is there twice; name each contender once")
-    behaviour = load_settings(config=config).behaviour
-    contenders = [contender(each, behaviour) for each in strategies]
-    stage = research.stage(None if data is None else str(data), behaviour, day(start, "--start"), day(end, "--end"))
+    settings = load_settings(config=config)
+    contenders = [contender(each, settings.behaviour) for each in strategies]
+    stage = stage_of(settings, data, start, end)
     with running() as told:
         found = research.compare(contenders, stage, draws=draws, seed=seed, progress=told)
     written = None if page_file is None else write_whole(page_file, page.comparison_page(found))
@@ -70,6 +70,17 @@ def compare(
 
 
 # ---- shared with `desk monte-carlo` ------------------------------------------------------------------------------------------
+
+
+def stage_of(settings: Settings, data: Path | None, start: str | None, end: str | None) -> research.Stage:
+    """What everyone trades on, from a command's options."""
+    return research.stage(
+        None if data is None else str(data),
+        settings.behaviour,
+        day(start, "--start"),
+        day(end, "--end"),
+        is_chosen="universe.exchange" in settings.sources,
+    )
 
 
 def day(text: str | None, option: str) -> date | None:

@@ -20,8 +20,8 @@ from desk.cli.compare import (
     SeedOption,
     StartOption,
     aligned,
-    day,
     running,
+    stage_of,
 )
 from desk.cli.tables import console, print_json
 from desk.domain.errors import UsageError
@@ -79,7 +79,7 @@ def _record(what: str, settings: Settings, data: Path | None, start: str | None,
     if Path(what).is_dir():
         raise UsageError(f"{what}: there is no run in this folder (run.json is missing); give a folder under runs/")
     chosen = contender(what, settings.behaviour)
-    on = research.stage(None if data is None else str(data), chosen.behaviour, day(start, "--start"), day(end, "--end"))
+    on = stage_of(settings, data, start, end)
     with running() as told:
         return research.run(chosen, on, told)
 

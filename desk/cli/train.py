@@ -89,12 +89,7 @@ def lesson_of(data: Path | None, config: Path | None, strategy: str) -> Lesson:
     source = load_directory(data) if data is not None else load_bundled()
     # As in a run: all symbols of a folder when nobody chose, else the chosen ones that are there.
     is_chosen = data is None or "universe.exchange" in settings.sources
-    symbols = [name for name in source.symbols if not is_chosen or name in behaviour.universe.exchange]
-    if not symbols:
-        raise ConfigurationError(
-            f"universe.exchange {', '.join(behaviour.universe.exchange)}: the data has none of these; it has "
-            f"{', '.join(source.symbols[:10])}"
-        )
+    symbols = sorted(source.traded(behaviour.universe.exchange, is_chosen))
     bounds = HealthBounds(**behaviour.model_health.model_dump())
     ends_before = source.sessions()[-1] + timedelta(days=1)
     return Lesson({symbol: source.bars(symbol) for symbol in symbols}, rules.meta(), bounds, ends_before)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from desk.domain.orders import GroupRole, OrderClass, OrderType
-from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.steps import Cancel, Replace, SpreadOrder, Step, Submit, TradeStep
 from desk.domain.trades import Book, Trade
 
 
@@ -33,7 +33,7 @@ def _ways(symbol: str, book: Book, steps: Sequence[Step]) -> Iterator[Way]:
     trades = book.trades_of(symbol)
     numbers = {trade.key: number for number, trade in enumerate(trades, 1)}
     for step in steps:
-        if _symbol(step) != symbol:
+        if isinstance(step, SpreadOrder) or _symbol(step) != symbol:
             continue
         trade = _trade(step, book)
         whose = "" if trade is None or len(trades) == 1 else _whose(trade, numbers[trade.key], len(trades))
@@ -41,11 +41,11 @@ def _ways(symbol: str, book: Book, steps: Sequence[Step]) -> Iterator[Way]:
         yield Way(step.key, None if trade is None else trade.key, sold, bare, whose + words)
 
 
-def _symbol(step: Step) -> str:
+def _symbol(step: TradeStep) -> str:
     return step.spec.symbol if isinstance(step, Submit) else step.symbol
 
 
-def _trade(step: Step, book: Book) -> Trade | None:
+def _trade(step: TradeStep, book: Book) -> Trade | None:
     key = (step.splits or step.covers) if isinstance(step, Submit) else step.of_key
     return None if key is None else book.owner(key)
 
@@ -54,7 +54,7 @@ def _whose(trade: Trade, number: int, of: int) -> str:
     return f"tranche {number} of {of}, {trade.shares:,} shares: "
 
 
-def _told(step: Step, trade: Trade | None) -> tuple[int, int, str]:
+def _told(step: TradeStep, trade: Trade | None) -> tuple[int, int, str]:
     """Shares sold, shares bare meanwhile, words."""
     shares = 0 if trade is None else trade.shares
     if isinstance(step, Submit):

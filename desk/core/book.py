@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 from desk.core.lifecycle import next_status
 from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderClass, OrderEvent, OrderStatus
-from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.steps import Cancel, Replace, Submit, TradeStep
 from desk.domain.trades import ZERO, Book, Filled, Trade, member_name
 
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def with_step(book: Book, step: Step, at: datetime) -> Book:
+def with_step(book: Book, step: TradeStep, at: datetime) -> Book:
     """The book after a step was journaled: a new trade, or a trade that has been asked to leave."""
     if isinstance(step, Submit):
         book = _with_lot(book, step) if step.splits is not None else book
@@ -101,7 +101,7 @@ def _with_lot(book: Book, step: Submit) -> Book:
     return _with_trade(_with_trade(book, left), lot)
 
 
-def with_refusal(book: Book, step: Step, message: str = "", *, unsent: bool = False, http_status: int | None = None) -> Book:
+def with_refusal(book: Book, step: TradeStep, message: str = "", *, unsent: bool = False, http_status: int | None = None) -> Book:
     """The book after the broker refused `step`: the trade never was, or stands as before and may be asked again.
 
     `unsent` when the message never reached the broker: a cover is then still to be sent, under the same key.

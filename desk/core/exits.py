@@ -38,7 +38,8 @@ def _is_positive(value: float) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and int(value) >= 1
+    # First the plain question: the abstract class answers a hundred times slower.
+    return isinstance(value, (int, Integral)) and int(value) >= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from desk.core.lifecycle import next_status
-from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, Side
+from desk.domain.orders import LEG_ROLES, TERMINAL, Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.trades import Filled, member_name
 
 Member = tuple[str, GroupRole]
@@ -176,7 +176,11 @@ class OrderGroups:
         return [event for fact in waited for event in self.heard(fact)]
 
     def leaves_in_doubt(self, event: OrderEvent) -> bool:
-        """Whether an exit ended unfilled while its sibling is taken for alive: brokers end the other one too, without a word."""
+        """Whether an exit ended unfilled while its sibling is taken for alive: brokers end the other one too, without a word.
+        So do the legs of an order with several, when that has ended."""
+        if event.role is GroupRole.ENTRY and event.status in TERMINAL:
+            legs = (self._current.get((event.key, role)) for role in LEG_ROLES)
+            return any(each is not None and self._orders[each].status not in TERMINAL for each in legs)
         sibling = SIBLING.get(event.role)
         broker_id = self._current.get((event.key, sibling)) if sibling is not None else None
         return event.status in _UNFILLED_ENDS and broker_id is not None and self._orders[broker_id].status not in TERMINAL

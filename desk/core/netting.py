@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from desk.core.allocation import NOBODY, Allocations, apportion
+from desk.core.rebalance import entry_limit
 from desk.domain.decisions import Shares, Target, Weight
 from desk.domain.journal import SharesWanted
 from desk.domain.market import Market
@@ -49,10 +50,12 @@ def _netted(
 ) -> tuple[SharesWanted | None, Target | None]:
     price, said = market.ask(symbol), {each.strategy: target for each in asked if (target := each.target(symbol)) is not None}
     before = _standing(symbol, allocations, book)
+    # Weights are counted at what an entry may cost, as the desk counts them: at the offer they would come to more than the cap.
+    limit = entry_limit(market, symbol)
     wanted = dict(before)
     for each in asked:
         if each.strategy in said:
-            wanted[each.strategy] = _count(said[each.strategy].amount, each.budget_fraction * equity_usd, price)
+            wanted[each.strategy] = _count(said[each.strategy].amount, each.budget_fraction * equity_usd, limit)
     wanted = {name: count for name, count in wanted.items() if count}
     shares = sum(wanted.values()) + allocations.shares_of(NOBODY, symbol)
     changed = wanted != dict(allocations.wanted.get(symbol, {}))
@@ -76,7 +79,7 @@ def _together(
 def _count(amount: Shares | Weight, budget_usd: float, price: float | None) -> int:
     if isinstance(amount, Shares):
         return amount.count
-    return 0 if price is None or not price > 0 else max(0, whole_shares(amount.fraction * budget_usd / price))
+    return 0 if price is None else max(0, whole_shares(amount.fraction * budget_usd / price))
 
 
 def _standing(symbol: str, allocations: Allocations, book: Book) -> dict[str, int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Protocol
 
 from desk.domain.journal import Acknowledged, BrokerRefusal, ForeignOrder, Heard, Row
 from desk.domain.market import Market
+from desk.domain.options import Chain, OptionQuote
 from desk.domain.orders import OrderEvent, OrderSpec
+from desk.domain.spreads import Settlement
 from desk.domain.steps import Step
 from desk.domain.trades import Account
 
@@ -41,6 +44,42 @@ class DuplicateKey(Exception):
 class MarketFeed(Protocol):
     def observe(self, symbols: Sequence[str]) -> Market:
         """Everything known now about `symbols`, and nothing later."""
+        ...
+
+
+class OptionFeed(Protocol):
+    def chain(self, underlying: str, first: date, last: date, lowest: float, highest: float) -> Chain:
+        """Puts that expire from `first` to `last` at strikes between two prices, and what the underlying costs now."""
+        ...
+
+    def quotes(self, symbols: Sequence[str]) -> Mapping[str, OptionQuote]:
+        """Quotes of contracts by symbol; those of which nothing recent is known are left out."""
+        ...
+
+    def spots(self, underlyings: Sequence[str]) -> Mapping[str, float]:
+        """What the underlyings cost now, dollars a share; those of which nothing recent is known are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OptionActivity:
+    """What the account tells of contracts that ended without an order: so many above zero, at an aware moment, under an id that
+    is unique for ever."""
+
+    id: str
+    symbol: str
+    kind: Settlement
+    contracts: int
+    at: datetime
+
+
+class OptionActivities(Protocol):
+    def since(self, moment: datetime) -> Sequence[OptionActivity]:
+        """What ended after a moment (aware), oldest first. No stream tells of it; it has to be asked for."""
+        ...
+
+    def positions(self) -> Mapping[str, int]:
+        """Signed positions by symbol, contracts and whole shares, as the broker tells them now."""
         ...
 
 

@@ -110,10 +110,6 @@ class _View:
     def bid(self, symbol: str) -> float | None:
         return _usable(self.market.bid(symbol))
 
-    def entry_limit(self, symbol: str) -> float | None:
-        ask = _usable(self.market.ask(symbol))
-        return None if ask is None else float(legal_price(ask * (1 + ENTRY_COLLAR_FRACTION), Rounding.DOWN))
-
     def wanted(self, target: Target, price: float) -> float:
         """Shares of a held symbol that the target comes to at `price`, within the cap of a single name."""
         amount = target.amount
@@ -133,6 +129,12 @@ class _View:
 
 def _usable(price: float | None) -> float | None:
     return price if price is not None and math.isfinite(price) and price > 0 else None
+
+
+def entry_limit(market: Market, symbol: str) -> float | None:
+    """Dollars a share that an entry may cost at most, by which it is sized; None without an offer."""
+    ask = _usable(market.ask(symbol))
+    return None if ask is None else float(legal_price(ask * (1 + ENTRY_COLLAR_FRACTION), Rounding.DOWN))
 
 
 def _purse(view: _View, cash_usd: float) -> Purse:
@@ -229,7 +231,7 @@ def _change(holding: Holding, target: Target | None, view: _View, bid: float, fo
     if above >= 0:
         cut = min(math.ceil(above - 0.5 - DUST), held - 1)
         return _Change(holding, -cut, bid, above * bid, max(forced, cut) if target.is_exact else forced)
-    limit = view.entry_limit(holding.symbol)
+    limit = entry_limit(view.market, holding.symbol)
     if limit is None:
         return None
     # Prices off the tick grid can put the limit below the bid; what was bought at it would be for sale again.
@@ -342,7 +344,7 @@ def _openings(view: _View, purse: Purse) -> Iterator[Intent | Denied]:
 
 
 def _opening(view: _View, target: Target, purse: Purse) -> Intent | Denied:
-    limit, amount = view.entry_limit(target.symbol), target.amount
+    limit, amount = entry_limit(view.market, target.symbol), target.amount
     if limit is None:
         return view.unpriced(target.symbol)
     shares = amount.count if isinstance(amount, Shares) else max(0, whole_shares(view.usd(amount.fraction) / limit))

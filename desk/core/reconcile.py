@@ -61,8 +61,9 @@ class Foreign:
 
 def reconcile(book: Book, broker: BrokerView, strategy: Mapping[str, int] | None, foreign: Foreign) -> tuple[Break, ...]:
     """Differences, at most one a symbol. `strategy` are shares as Lumibot has them, None where nobody asks it."""
-    # Once for all: each is a walk over every trade that there ever was.
-    traded, ours = book.symbols(), book.shares()
+    ours = book.shares()
+    # A walk over every trade that there ever was. Without orders or Lumibot's shares to compare, only what is held can differ.
+    traded = ours.keys() if broker.orders is None and strategy is None else book.symbols()
     held = {symbol for symbol, shares in broker.shares.items() if shares}
     symbols = sorted({*traded, *held, *(symbol for symbol, shares in foreign.shares.items() if shares)})
     found = (_difference(symbol, ours.get(symbol, 0), symbol in traded, book, broker, strategy, foreign) for symbol in symbols)

@@ -65,6 +65,8 @@ def orders_before(book: Book, split: SharesSplit) -> frozenset[str]:
 
 def ends(book: Book, old: Collection[str], stamp: Stamp) -> list[Cancel]:
     """Cancels for the order groups in `old` that may still trade; the shares get exits on the new terms when they are gone."""
+    if not old:
+        return []  # asked at every news of an order, and nearly always so
     return [
         Cancel(stamp.key(trade.symbol, "split", number), trade.exits_key, trade.symbol, BEFORE_SPLIT, role)
         for number, trade in numbered(book)

@@ -8,7 +8,7 @@ close of its session, so at 09:30 of day D history ends at D-1 and a market orde
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from math import inf
@@ -18,19 +18,30 @@ import numpy as np
 import pandas as pd
 from lumibot.backtesting import PandasDataBacktesting
 from lumibot.backtesting.market_input_evidence import MarketInputEvidence
+from lumibot.constants import LUMIBOT_DEFAULT_PYTZ as DEFAULT_PYTZ
 from lumibot.entities import Asset, Data
 
 from desk.data.calendars import NEW_YORK, sessions
 from desk.data.source import OHLCV, Source
 from desk.data.tape import Tape
 from desk.domain.errors import ConfigurationError
-from desk.domain.market import DailyBars
+from desk.domain.market import DailyBars, FloatArray
 
 OPENING = time(9, 30)
 CLOSE_HOUR = 16.0
 # No exchange pause since 1970 was longer than a week, so an older price is that of a symbol that trades no more.
 STALE_SECONDS = 7.5 * 86_400
 _USD = Asset("USD", Asset.AssetType.FOREX)
+
+
+@dataclass(frozen=True, eq=False)
+class _Times:
+    """When the bars of an index of session closes open and close (POSIX seconds), and of which sessions they are."""
+
+    index: pd.DatetimeIndex
+    opens_at: FloatArray
+    closes_at: FloatArray
+    sessions: tuple[date, ...]
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class DailyFeed(PandasDataBacktesting):
         # Lumibot hashes up to 4,096 answers to history requests as evidence: two seconds a run, read by nobody here.
         self._market_input_evidence = MarketInputEvidence(max_observations=0)
         self._books: dict[str, _Book] = {}
+        self._ready: set[Any] = set()
 
     def load_data(self) -> None:
         """Take the bars as they are; Lumibot calls this once, before the strategy starts."""
@@ -61,10 +73,21 @@ class DailyFeed(PandasDataBacktesting):
         self._find_asset_in_data_store_cache.clear()
         self._timestep = "day"
         self._date_index = self.update_date_index()
+        times: _Times | None = None
         for data in self._data_store.values():
-            self._books[data.asset.symbol] = _book(data.df)
+            # Most symbols trade on the same days.
+            times = times if times is not None and times.index.equals(data.df.index) else _times(data.df.index)
+            self._books[data.asset.symbol] = _book(data.df, times)
+
+    def find_asset_in_data_store(self, asset: Any, quote: Any = None, timestep: str | None = None) -> Any:
+        """Behind every reading of Lumibot's data: they are made ready when the first is read, 10 ms a symbol."""
+        key = super().find_asset_in_data_store(asset, quote, timestep)
+        if key in self._data_store and key not in self._ready:
+            data = self._data_store[key]
             # With its own index instead of the union of all symbols', no bar is invented for a day without trading.
             data.repair_times_and_fill(data.df.index)
+            self._ready.add(key)
+        return key
 
     def tape(self, symbol: str) -> Tape | None:
         """The real bars of `symbol`, future or not: for the broker that fills orders, never for a strategy."""
@@ -131,13 +154,31 @@ def lumibot_data(source: Source, symbols: Iterable[str], start: date, end: date)
     if not any(frame.index[-1] >= pd.Timestamp(start) for frame in frames.values()):
         raise ConfigurationError(f"{source.name} has no bar between {start} and {end}; choose other dates")
     closes = _session_closes(frames.values())
-    return [_data(symbol, frame, closes) for symbol, frame in frames.items()]
+    return [_data(*each, stamps) for each, stamps in zip(frames.items(), _stamps(frames.values(), closes), strict=True)]
 
 
-def _data(symbol: str, frame: pd.DataFrame, closes: pd.Series) -> Data:
-    stamps = pd.DatetimeIndex(closes.reindex(frame.index))
+class _ClosingBars(Data):
+    """Bars of which nothing is to be converted or trimmed: Lumibot would for 3 ms a symbol."""
+
+    def set_date_format(self, df: pd.DataFrame) -> pd.DataFrame:
+        return df
+
+    def trim_data(self, df: pd.DataFrame, *_: Any) -> pd.DataFrame:
+        return df
+
+
+def _data(symbol: str, frame: pd.DataFrame, stamps: pd.DatetimeIndex) -> Data:
     own = pd.DataFrame({name: frame[name].to_numpy(copy=True) for name in OHLCV}, index=stamps)
-    return Data(Asset(symbol), own, timestep="day", quote=_USD)
+    return _ClosingBars(Asset(symbol), own, timestep="day", quote=_USD)
+
+
+def _stamps(frames: Iterable[pd.DataFrame], closes: pd.Series) -> Iterator[pd.DatetimeIndex]:
+    """Close of each bar; frames of the same days share them."""
+    last, stamps = None, pd.DatetimeIndex([])
+    for frame in frames:
+        if last is None or not frame.index.equals(last):
+            last, stamps = frame.index, pd.DatetimeIndex(closes.reindex(frame.index), name="datetime")
+        yield stamps
 
 
 def _session_closes(frames: Iterable[pd.DataFrame]) -> pd.Series:
@@ -148,16 +189,18 @@ def _session_closes(frames: Iterable[pd.DataFrame]) -> pd.Series:
         if session.is_half_day and pd.Timestamp(session.day) in hours.index:
             local = session.closes_at.astimezone(NEW_YORK)
             hours[pd.Timestamp(session.day)] = local.hour + local.minute / 60
-    closes = (days + pd.to_timedelta(hours.to_numpy(), unit="h").round("min")).tz_localize(NEW_YORK)
+    closes = (days + pd.to_timedelta(hours.to_numpy(), unit="h").round("min")).tz_localize(DEFAULT_PYTZ)
     return pd.Series(closes.as_unit("ns"), index=days)
 
 
-def _book(frame: pd.DataFrame) -> _Book:
-    index = pd.DatetimeIndex(frame.index).as_unit("ns")
-    midnight = index.normalize()
-    opens_at = (midnight + pd.Timedelta(hours=OPENING.hour, minutes=OPENING.minute)).asi8 / 1e9
-    closes_at = index.asi8 / 1e9
+def _times(index: pd.Index) -> _Times:
+    stamps = pd.DatetimeIndex(index).as_unit("ns")
+    opens = stamps.normalize() + pd.Timedelta(hours=OPENING.hour, minutes=OPENING.minute)
+    return _Times(pd.DatetimeIndex(index), opens.asi8 / 1e9, stamps.asi8 / 1e9, tuple(stamps.date))
+
+
+def _book(frame: pd.DataFrame, times: _Times) -> _Book:
     columns = {name: frame[name].to_numpy(dtype=np.float64) for name in OHLCV}
-    bars = DailyBars(sessions=tuple(index.date), **columns)
-    tape = Tape(opens_at, closes_at, *(columns[name] for name in OHLCV[:4]))
-    return _Book(tape, closes_at.tolist(), columns["close"].tolist(), bars)
+    bars = DailyBars(sessions=times.sessions, **columns)
+    tape = Tape(times.opens_at, times.closes_at, *(columns[name] for name in OHLCV[:4]))
+    return _Book(tape, times.closes_at.tolist(), columns["close"].tolist(), bars)

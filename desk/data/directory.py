@@ -17,7 +17,7 @@ import pandas as pd
 
 from desk.data.calendars import NEW_YORK, session_dates, sessions
 from desk.data.source import OHLCV, Instrument, Source
-from desk.data.validation import COLUMNS, Problem, check_columns, order_problems, refuse, row_problems
+from desk.data.validation import COLUMNS, Problem, check_columns, file_problems, refuse
 from desk.domain.errors import ConfigurationError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -57,7 +57,10 @@ CORPORATE_ACTIONS = "corporate_actions.csv"
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ConfigurationError(f"data folder {folder} is not a folder. Give the folder that holds the CSV or Parquet files")
+        raise ConfigurationError(
+            f"data folder {folder} is not a folder. Give the folder that holds the CSV or Parquet files; "
+            "docs/data.md says how to fetch them from Alpaca or Yahoo"
+        )
     files = sorted(file for file in folder.iterdir() if _is_history(file))
     if not files:
         raise ConfigurationError(
@@ -83,7 +86,7 @@ def _read(file: Path) -> pd.DataFrame:
     if rows.empty:
         raise ConfigurationError(f"{file.name}: no rows. Remove the file or fill it")
     parsed = _parse(rows)
-    refuse(row_problems(file.name, parsed) or order_problems(file.name, parsed))
+    refuse(file_problems(file.name, parsed))
     return parsed[["symbol", "is_daily", "timestamp", *OHLCV, "file", "line", "raw_timestamp"]]
 
 
@@ -125,11 +128,11 @@ def _timestamp_text(value: object) -> str:
 
 
 def _refuse_repeats(rows: pd.DataFrame) -> None:
-    """The same bar in two files; within a file `order_problems` has looked."""
+    """The same bar in two files; within a file `file_problems` has looked."""
     keys = ["symbol", "is_daily", "timestamp"]
     second = rows.loc[rows.duplicated(keys)]
     first = rows.drop_duplicates(keys).set_index(keys)["file"] if len(second) else None
-    problems = [
+    repeats = [
         Problem(
             row["file"],
             int(row["line"]),
@@ -139,7 +142,7 @@ def _refuse_repeats(rows: pd.DataFrame) -> None:
         for _, row in second.iterrows()
         if first is not None
     ]
-    refuse(problems)
+    refuse(repeats)
 
 
 def _by_symbol(rows: pd.DataFrame, is_daily: bool) -> dict[str, pd.DataFrame]:

@@ -4,9 +4,9 @@ Lumibot's PandasDataBacktesting fills every missing minute with the bar before i
 open of the bar that begins now before any order has met it (`entities/data.py`, 4.6.30). Here a stretch without trades has no
 bar, and the last price is the close of the last complete one.
 
-Bars are of the length that the strategy asks for. From finer ones they are made by counting from the opening, as the live feed
+Bars are of the lengths that the strategies ask for. From finer ones they are made by counting from the opening, as the live feed
 does: the first hour is 09:30 to 10:30, the last of a whole day has thirty minutes and is shown in the next session. Bars of the
-wanted length are shown as the source has them. Orders meet the source's own bars.
+wanted length are shown as the source has them. Orders meet the source's own bars, or its ticks where it has some.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from math import ceil
+from math import ceil, gcd
 from types import MappingProxyType
 from typing import Any
 
@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from desk.data.calendars import NEW_YORK, next_session, session_on, sessions
 from desk.data.daily_feed import STALE_SECONDS
 from desk.data.source import OHLCV, Source
-from desk.data.tape import Tape
+from desk.data.tape import Tape, TickTape, tick_tape
 from desk.domain.errors import ConfigurationError
-from desk.domain.market import IntradayBars
+from desk.domain.market import IntradayBars, Quote
 
 HOUR_SECONDS = 3600
 TIMESTEPS = {"minute": 60, "hour": HOUR_SECONDS}
@@ -38,7 +38,7 @@ TIMESTEPS = {"minute": 60, "hour": HOUR_SECONDS}
 
 @dataclass(frozen=True, eq=False)
 class _Book:
-    """One symbol: `tape` are the source's own bars, for the broker, with their `closes_at` as a list; `shown` the strategy's."""
+    """One symbol: `tape` is the source's own, for the broker, with its `closes_at` as a list; `shown` is the strategy's."""
 
     tape: Tape
     shown: IntradayBars
@@ -46,14 +46,19 @@ class _Book:
 
 
 class IntradayFeed(DataSourceBacktesting):
-    """Bars of `bar_seconds` from a source's intraday frames, from the beginning of their history to the day `end`."""
+    """Bars of `bar_seconds` from a source's intraday frames, from the beginning of their history to the day `end`.
+
+    Beside them bars of the `longer` lengths, each as a feed of that length alone would show them.
+    """
 
     SOURCE = "DESK"
     MIN_TIMESTEP = "minute"
     # Prices of every source are adjusted already (desk.data.source), so there are no splits or dividends to look up daily.
     APPLY_BACKTEST_POSITION_SPLITS = False
 
-    def __init__(self, source: Source, symbols: Iterable[str], bar_seconds: int, start: date, end: date) -> None:
+    def __init__(
+        self, source: Source, symbols: Iterable[str], bar_seconds: int, start: date, end: date, longer: Iterable[int] = ()
+    ) -> None:
         """Raises ConfigurationError for symbols without such bars, and when none lies between `start` and `end`."""
         midnight = datetime.min.time()
         super().__init__(
@@ -66,9 +71,18 @@ class IntradayFeed(DataSourceBacktesting):
         # Lumibot looks for the quote assets of crypto pairs in it.
         self._data_store: dict[Any, Any] = {}
         self.bar_seconds = bar_seconds
-        self._books = _books(source, tuple(symbols), bar_seconds, start, end)
+        period = _Period(source, tuple(symbols), start, end)
+        self._books = {symbol: _book(each, bar_seconds) for symbol, each in period.regular(bar_seconds).items()}
+        self._books |= {
+            symbol: _on_ticks(book, source.ticks[symbol]) for symbol, book in self._books.items() if symbol in source.ticks
+        }
         self._daily = daily_from_intraday(source, self._books).daily
-        self._phase_seconds = _phase(self._books.values(), bar_seconds)
+        self.longer: Mapping[int, Mapping[str, IntradayBars]] = MappingProxyType(
+            {seconds: MappingProxyType(period.shown(seconds)) for seconds in longer}
+        )
+        # Somebody has to look whenever a bar of any length has ended.
+        self._stride_seconds = gcd(bar_seconds, *self.longer)
+        self._phase_seconds = _phase(self._books.values(), bar_seconds) % self._stride_seconds
 
     # ---- for the broker --------------------------------------------------------------------------------------------------
 
@@ -85,27 +99,35 @@ class IntradayFeed(DataSourceBacktesting):
         return session.closes_at.timestamp()
 
     def last_close(self, symbol: str) -> float | None:
-        """Close of the last complete bar of `symbol`, or None before its first and a week after its last."""
-        book = self._books.get(symbol)
-        if book is None:
-            return None
+        """Close of the last complete bar of `symbol`, or None before its first and a week after its last; the last tick in a
+        session of which there are some."""
+        book, quote = self._books.get(symbol), self.quote(symbol)
+        if book is None or quote is not None:
+            return None if quote is None else quote.last
         now = self._datetime.timestamp()
         end = bisect_right(book.closes_at, now)
         stale = end == 0 or now - book.closes_at[end - 1] > STALE_SECONDS
         return None if stale else float(book.tape.close[end - 1])
+
+    def quote(self, symbol: str) -> Quote | None:
+        """What is quoted now; None outside sessions, and where the source has bars alone."""
+        book, now = self._books.get(symbol), self._datetime
+        tick = book.tape.holding(now.timestamp()) if book is not None and isinstance(book.tape, TickTape) else None
+        return None if tick is None else Quote(now, tick.bid, tick.ask, tick.last)
 
     # ---- for the clock ---------------------------------------------------------------------------------------------------
 
     def pause_seconds(self, wished_seconds: float) -> float:
         """How long to sleep so that the strategy next looks when a bar has just ended, or at the close.
 
-        At least one whole bar; `wished_seconds` is rounded up to whole bars, and counted like the bars.
+        At least one whole bar (of several lengths: what divides them all); `wished_seconds` is rounded up to whole bars, and
+        counted like the bars.
         """
         now = self._datetime
         session = session_on(now.date())
         if session is None or (session.closes_at - now).total_seconds() <= wished_seconds:
             return wished_seconds
-        stride = ceil(wished_seconds / self.bar_seconds) * self.bar_seconds
+        stride = ceil(wished_seconds / self._stride_seconds) * self._stride_seconds
         into_day = now.hour * HOUR_SECONDS + now.minute * 60 + now.second - self._phase_seconds
         return min(stride - into_day % stride, (session.closes_at - now).total_seconds())
 
@@ -188,21 +210,39 @@ class _Regular:
     closing: NDArray[np.int64]
 
 
-def _books(source: Source, symbols: tuple[str, ...], bar_seconds: int, start: date, end: date) -> dict[str, _Book]:
-    if bar_seconds < 60 or HOUR_SECONDS % bar_seconds:
-        raise ConfigurationError(f"bar_seconds {bar_seconds} of the strategy: give a divisor of 3600, a minute (60) or more")
-    unknown = [symbol for symbol in symbols if symbol not in source.intraday]
-    if unknown:
-        known = ", ".join(sorted(source.intraday)) or "no symbol"
-        raise ConfigurationError(f"no intraday bars of {', '.join(unknown)} in {source.name}; it has those of {known}")
-    midnight = pd.Timestamp(end + timedelta(days=1), tz=NEW_YORK)
-    frames = {symbol: source.intraday[symbol] for symbol in symbols}
-    cut = {symbol: frame.loc[frame.index < midnight] for symbol, frame in frames.items()}
-    regular = {symbol: _regular(symbol, frame, bar_seconds) for symbol, frame in cut.items() if len(frame)}
-    opens = pd.Timestamp(start, tz=NEW_YORK).timestamp()
-    if not any(len(each.starts) and each.starts[-1] >= opens for each in regular.values()):
-        raise ConfigurationError(f"{source.name} has no intraday bar between {start} and {end}; choose other dates")
-    return {symbol: _book(each, bar_seconds) for symbol, each in regular.items()}
+@dataclass(frozen=True, eq=False)
+class _Period:
+    """What is asked of a source: the bars of `symbols` up to the day `end`, and some from `start` on."""
+
+    source: Source
+    symbols: tuple[str, ...]
+    start: date
+    end: date
+
+    def regular(self, bar_seconds: int) -> dict[str, _Regular]:
+        """Frames that bars of `bar_seconds` can be made of. Raises ConfigurationError when there are none."""
+        if bar_seconds < 60 or HOUR_SECONDS % bar_seconds:
+            raise ConfigurationError(f"bar_seconds {bar_seconds} of the strategy: give a divisor of 3600, a minute (60) or more")
+        source = self.source
+        unknown = [symbol for symbol in self.symbols if symbol not in source.intraday]
+        if unknown:
+            known = ", ".join(sorted(source.intraday)) or "no symbol"
+            raise ConfigurationError(f"no intraday bars of {', '.join(unknown)} in {source.name}; it has those of {known}")
+        midnight = pd.Timestamp(self.end + timedelta(days=1), tz=NEW_YORK)
+        frames = {symbol: source.intraday[symbol] for symbol in self.symbols}
+        cut = {symbol: frame.loc[frame.index < midnight] for symbol, frame in frames.items()}
+        regular = {symbol: _regular(symbol, frame, bar_seconds) for symbol, frame in cut.items() if len(frame)}
+        opens = pd.Timestamp(self.start, tz=NEW_YORK).timestamp()
+        if not any(len(each.starts) and each.starts[-1] >= opens for each in regular.values()):
+            raise ConfigurationError(f"{source.name} has no intraday bar between {self.start} and {self.end}; choose other dates")
+        return regular
+
+    def shown(self, bar_seconds: int) -> dict[str, IntradayBars]:
+        return {symbol: _shown(each, _columns(each), bar_seconds) for symbol, each in self.regular(bar_seconds).items()}
+
+
+def _columns(regular: _Regular) -> dict[str, NDArray[np.float64]]:
+    return {name: regular.frame[name].to_numpy(dtype=np.float64) for name in OHLCV}
 
 
 def _regular(symbol: str, frame: pd.DataFrame, bar_seconds: int | None) -> _Regular:
@@ -238,12 +278,22 @@ def _step(symbol: str, starts: NDArray[np.int64], bar_seconds: int | None) -> in
 
 def _book(regular: _Regular, bar_seconds: int) -> _Book:
     starts = regular.starts
-    columns = {name: regular.frame[name].to_numpy(dtype=np.float64) for name in OHLCV}
+    columns = _columns(regular)
     following = np.append(starts[1:], np.iinfo(np.int64).max)
     ends = np.minimum(np.minimum(starts + regular.step, regular.closing), following).astype(np.float64)
     opens = np.maximum(starts, regular.opening).astype(np.float64)
     tape = Tape(opens, ends, *(columns[name] for name in OHLCV[:4]))
     return _Book(tape, _shown(regular, columns, bar_seconds), ends.tolist())
+
+
+def _on_ticks(book: _Book, ticks: pd.DataFrame) -> _Book:
+    """The book with orders meeting `ticks` (columns last, bid, ask; index of times, UTC) in place of bars."""
+    at = pd.DatetimeIndex(ticks.index).as_unit("us").asi8 / 1e6
+    days = pd.DatetimeIndex(ticks.index[[0, -1]]).tz_convert(NEW_YORK)
+    closes = np.array([session.closes_at.timestamp() for session in sessions(days[0].date(), days[1].date())])
+    last, bid, ask = (ticks[name].to_numpy(dtype=np.float64) for name in ("last", "bid", "ask"))
+    tape = tick_tape(at, last, bid, ask, closes[np.searchsorted(closes, at)])
+    return replace(book, tape=tape, closes_at=tape.closes_at.tolist())
 
 
 def _shown(regular: _Regular, columns: Mapping[str, NDArray[np.float64]], bar_seconds: int) -> IntradayBars:

@@ -62,8 +62,15 @@ def checked_frame(file: str, symbol: str, frame: pd.DataFrame) -> pd.DataFrame:
     rows = frame.reset_index(drop=True).assign(
         symbol=symbol, timestamp=days, raw_timestamp=days.dt.date, is_daily=True, line=np.arange(1, len(frame) + 1)
     )
-    refuse(row_problems(file, rows) or order_problems(file, rows))
+    refuse(file_problems(file, rows))
     return frame
+
+
+def file_problems(file: str, rows: pd.DataFrame) -> list[Problem]:
+    """All that is wrong with one file, so that one look mends it; the order of time is that of the sound rows."""
+    single = row_problems(file, rows)
+    sound = rows.loc[~rows["line"].isin([problem.line for problem in single])]
+    return single + order_problems(file, sound)
 
 
 def row_problems(file: str, rows: pd.DataFrame) -> list[Problem]:

@@ -128,6 +128,7 @@ class Reason(StrEnum):
     WITHIN_BAND = "WITHIN_BAND"
     MIN_NOTIONAL = "MIN_NOTIONAL"
     TURNOVER = "TURNOVER"
+    SPREAD = "SPREAD"
 
 
 @dataclass(frozen=True, slots=True)

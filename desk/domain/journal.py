@@ -10,7 +10,8 @@ from decimal import Decimal
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, FixedExit, Mode
 from desk.domain.orders import OrderEvent, OrderSpec
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.spreads import SpreadOpened, SpreadSettled, SpreadTurned
+from desk.domain.steps import Cancel, Replace, SpreadOrder, Submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ class RunStopped:
 
 RowValue = (
     Submit
+    | SpreadOrder
     | Replace
     | Cancel
     | OrderEvent
@@ -231,6 +233,9 @@ RowValue = (
     | ResidueStop
     | SharesWanted
     | SharesSplit
+    | SpreadOpened
+    | SpreadTurned
+    | SpreadSettled
     | BreakFound
     | ModeChanged
     | LinkChanged
@@ -250,6 +255,6 @@ class Row:
     @property
     def step_key(self) -> str | None:
         """Unique key of a message to the broker, None for everything else."""
-        if isinstance(self.value, Submit | Replace | Cancel | ForeignOrder | SharesAdopted | ResidueStop):
+        if isinstance(self.value, Submit | SpreadOrder | Replace | Cancel | ForeignOrder | SharesAdopted | ResidueStop):
             return self.value.key
         return None

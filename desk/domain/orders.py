@@ -112,7 +112,8 @@ class OrderSpec:
     Prices in dollars on the tick grid, quantity in whole shares above zero. `take_profit` and `stop_loss` are the exits of
     a bracket (one of them of an OTO) or the two members of an OCO. A multi-leg order has `legs` alone: quantity counts its
     units, `symbol` is the underlying, `side` says nothing, and `limit_price` is a unit's, a debit above zero, a credit below.
-    With `extended_hours` it trades before and after regular hours too, which brokers allow simple limit orders alone.
+    With `extended_hours` it trades before and after regular hours too, which brokers allow simple limit orders alone. A simple
+    order of option contracts says with `position_intent` what it does to the position.
     """
 
     key: str
@@ -128,6 +129,7 @@ class OrderSpec:
     stop_loss: Decimal | None = None
     legs: tuple[Leg, ...] = ()
     extended_hours: bool = False
+    position_intent: PositionIntent | None = None
 
     def leg(self, role: GroupRole) -> Leg | None:
         """The leg behind a role, None for a role that is no leg."""
@@ -171,6 +173,8 @@ def _first_problem(spec: OrderSpec) -> str | None:
         return "a market order takes no price"
     if spec.extended_hours and not (spec.type is OrderType.LIMIT and spec.order_class is OrderClass.SIMPLE):
         return "extended_hours is for simple limit orders alone"
+    if spec.position_intent is not None and (spec.legs or spec.position_intent.side is not spec.side):
+        return f"position_intent {spec.position_intent} is for a simple order that does {spec.position_intent.side}"
     return _legs_problem(spec) or _exits_problem(spec)
 
 

@@ -52,6 +52,37 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class SpreadTrip:
+    """One bull put spread that was sold, from its entry to its end; what comes with the end is None while it is open.
+
+    `short` and `long` are the contracts sold and bought, strikes and `credit` in dollars a share, `contracts` how many were sold.
+    `credit_usd` is what the entry brought, `debit_usd` all that came after it took, `fees_usd` what the run knows of fees.
+    """
+
+    key: str
+    underlying: str
+    short: str
+    long: str
+    short_strike: float
+    long_strike: float
+    expiration: date
+    contracts: int
+    opened_at: datetime
+    credit: float
+    credit_usd: float
+    phase: str
+    closed_at: datetime | None = None
+    debit_usd: float | None = None
+    fees_usd: float = 0.0
+    pnl_usd: float | None = None
+    exit_reason: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """Everything that a run's summary and report show.
 
@@ -78,3 +109,4 @@ class RunRecord:
     costs_usd: float = 0.0
     entries: int = 0  # entry orders sent, filled or not
     notes: tuple[str, ...] = ()
+    spreads: tuple[SpreadTrip, ...] = ()  # by their opening

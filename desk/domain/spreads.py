@@ -119,13 +119,24 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class LostSale:
+    """An order of one leg that would sell `contracts` and was given up as never sent; it may come after all before `until`."""
+
+    key: str
+    symbol: str
+    contracts: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """One spread's life so far. `short` counts contracts sold and owed, `long` contracts bought and held, `stock` shares that an
     assignment brought; none of them counts what an order may still do.
 
     `cash_usd` is all that fills and settlements paid less all that they took, `credit_usd` what its entry alone brought. `sold`
     counts the contracts that were ever sold to open. `working` are its orders at the broker: one, or more when one that was taken
-    for lost came after all. `rung` is the step of the present ladder, `orders` counts orders sent, and `refused` says what the
+    for lost came after all; `coming` are the keys of those that another spread has there and that change this one too. `lost` are
+    sales that were given up. `rung` is the step of the present ladder, `orders` counts orders sent, and `refused` says what the
     broker did not take, `refusals` how often in a row; nothing is asked again before `retry_at`. `settled` are the broker's
     activities that are booked, `inferred` contracts whose assignment was booked from the positions and is not confirmed yet.
     """
@@ -135,6 +146,8 @@ class Spread:
     phase: SpreadPhase = SpreadPhase.ENTERING
     why: str = ""
     working: tuple[Working, ...] = ()
+    coming: tuple[str, ...] = ()
+    lost: tuple[LostSale, ...] = ()
     short: int = 0
     long: int = 0
     stock: int = 0
@@ -161,18 +174,31 @@ class Spread:
 
     @property
     def is_complete(self) -> bool:
-        """All that was wanted is there, and nothing is on its way."""
-        return not self.working and self.short == self.long == self.plan.contracts
+        """All that was wanted is there, or more, and nothing is on its way."""
+        return not (self.working or self.coming) and min(self.short, self.long) >= self.plan.contracts
 
     @property
     def is_flat(self) -> bool:
         """Nothing held, and no order that could change that."""
-        return not (self.working or self.short or self.long or self.stock)
+        return not (self.working or self.coming or self.short or self.long or self.stock)
 
     @property
     def naked(self) -> int:
         """Contracts owed without their protection."""
         return max(0, self.short - self.long)
+
+    def owed(self, now: datetime) -> int:
+        """Contracts sold, as many as it may be: those of sales that were given up and may come after all counted in."""
+        return max(0, self.short) + self._lost(self.plan.short, now)
+
+    def spare(self, now: datetime) -> int:
+        """Bought contracts that may be sold: those that protect nothing, even if each sale that was given up comes after all."""
+        owed = self.owed(now)
+        # Where nothing is owed the broker sells no more than there is.
+        return max(0, self.long - owed - self._lost(self.plan.long, now)) if owed else self.long
+
+    def _lost(self, symbol: str, now: datetime) -> int:
+        return sum(sale.contracts for sale in self.lost if sale.symbol == symbol and now < sale.until)
 
     @property
     def credit(self) -> Decimal | None:

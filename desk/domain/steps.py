@@ -70,4 +70,26 @@ class Cancel:
     sale_limit: Decimal | None = None
 
 
-Step = Submit | Replace | Cancel
+@dataclass(frozen=True, slots=True)
+class SpreadOrder:
+    """Send an order for the option spread with the key `spread`. One that rolls it opens the spread `into` with half its legs."""
+
+    spec: OrderSpec
+    spread: str
+    reason: str
+    into: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.spec.key
+
+    @property
+    def symbol(self) -> str:
+        return self.spec.symbol
+
+
+# What sends a new order.
+NewOrder = Submit | SpreadOrder
+# What is done about a stock trade and its exits.
+TradeStep = Submit | Replace | Cancel
+Step = TradeStep | SpreadOrder

@@ -39,6 +39,27 @@ def _check(length: int, close: FloatArray) -> None:
         raise ValueError(f"close {int(np.argmin(np.isfinite(close)))} of {len(close)} is not a finite number")
 
 
+def carried_rsi(close: FloatArray, length: int = 14) -> list[float | None]:
+    """What `RsiState.value` is after each of `close` in dollars, to the last bit, at a twentieth of the time.
+
+    Raises ValueError as `wilder_rsi` does.
+    """
+    _check(length, close)
+    levels: list[float | None] = []
+    gain = loss = 0.0
+    before: float | None = None
+    for changes, last in enumerate(close.tolist()):
+        change = 0.0 if before is None else last - before
+        before = last
+        if changes:
+            kept = 1.0 if changes <= length else (length - 1) / length
+            gain = gain * kept + max(change, 0.0) / length
+            loss = loss * kept + max(-change, 0.0) / length
+        moved = gain + loss
+        levels.append(None if changes < length or moved == 0.0 else min(100.0, 100.0 * gain / moved))
+    return levels
+
+
 @dataclass(frozen=True, slots=True)
 class RsiState:
     """RSI after `changes` price changes. Until the first `length` changes are in, the averages hold partial means."""

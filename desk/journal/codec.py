@@ -30,10 +30,15 @@ from desk.domain.journal import (
     StopPassed,
 )
 from desk.domain.orders import OrderEvent
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.spreads import SpreadOpened, SpreadSettled, SpreadTurned
+from desk.domain.steps import Cancel, Replace, SpreadOrder, Submit
 
 KINDS: dict[str, type[Any]] = {
     "submit": Submit,
+    "spread_order": SpreadOrder,
+    "spread_opened": SpreadOpened,
+    "spread_turned": SpreadTurned,
+    "spread_settled": SpreadSettled,
     "replace": Replace,
     "cancel": Cancel,
     "event": OrderEvent,

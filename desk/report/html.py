@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from desk.domain.records import Refusal, RunRecord, Trip
+from desk.domain.records import Refusal, RunRecord, SpreadTrip, Trip
 from desk.report.files import write_whole
 from desk.report.markup import Html, element, join, table
 from desk.report.new_york import clock
 from desk.report.page import document, facts
 from desk.report.palette import follow_theme
 from desk.report.pictures import equity_picture, trip_picture
+from desk.report.spread_pictures import payoff_picture
+from desk.report.spreads import name_of, open_words, spread_figures, spreads_section
 from desk.report.statistics import GappedStop, RunStatistics, run_statistics
 from desk.report.wording import (
     GAPS_EXPLAINED,
@@ -58,6 +60,7 @@ def report_page(record: RunRecord) -> str:
         _still_open(record, figures),
         _symbols(record),
         _trips(record, figures),
+        _spreads(record),
         _gaps(figures.gapped_stops),
         _refusals(record.refusals, figures),
     )
@@ -88,7 +91,7 @@ def _header(record: RunRecord) -> Html:
 
 
 def _key_figures(record: RunRecord, figures: RunStatistics) -> Html:
-    cards = (*_result_cards(record, figures), *_trade_cards(figures), *_protection_cards(record, figures))
+    cards = (*_result_cards(record, figures), *_trade_cards(record, figures), *_protection_cards(record, figures))
     shown = [
         element("div", element("span", name), element("b", value), element("span", more), class_="card")
         for name, value, more in cards
@@ -114,13 +117,21 @@ def _result_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
     )
 
 
-def _trade_cards(figures: RunStatistics) -> Sequence[Card]:
+def _trade_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
     trips, exposure = figures.trips, figures.exposure
     average = "no closed trip" if trips.average_usd is None else f"average {dollars(trips.average_usd, signed=True)} a trip"
     return (
         ("Trips won and lost", f"{trips.wins} and {trips.losses}", f"{average}; {trips.still_open} still open"),
+        *([_spread_card(record.spreads)] if record.spreads else []),
         ("Average exposure", percent(exposure.average_fraction), f"highest {percent(exposure.highest_fraction)} of the equity"),
     )
+
+
+def _spread_card(spreads: Sequence[SpreadTrip]) -> Card:
+    told = spread_figures(spreads)
+    still_open = sum(spread.is_open for spread in spreads)
+    made = f"{dollars(float(told.pnl_usd), signed=True)} on {told.count} closed; {still_open} still open"
+    return "Spreads won and lost", f"{told.wins} and {told.count - told.wins}", made
 
 
 def _protection_cards(record: RunRecord, figures: RunStatistics) -> Sequence[Card]:
@@ -148,10 +159,10 @@ def _equity(record: RunRecord) -> Html:
 
 
 def _still_open(record: RunRecord, figures: RunStatistics) -> Html:
-    trips = [trip for trip in record.trips if trip.is_open]
-    if not trips:
+    words = [element("li", protection_words(trip)) for trip in record.trips if trip.is_open]
+    words += [element("li", open_words(spread)) for spread in record.spreads if spread.is_open]
+    if not words:
         return Html()
-    words = [element("li", protection_words(trip)) for trip in trips]
     unrealised = unrealised_words(figures)
     gain = [element("p", f"Unrealised: {unrealised}.")] if unrealised else []
     return join([element("h2", "Still open"), element("ul", *words), *gain])
@@ -178,7 +189,8 @@ def _symbols(record: RunRecord) -> Html:
 def _trips(record: RunRecord, figures: RunStatistics) -> Html:
     head = element("h2", "Trips")
     if not record.trips:
-        return join([head, element("p", "No trade was made in this period.")])
+        none = "No share was traded in this period." if record.spreads else "No trade was made in this period."
+        return join([head, element("p", none)])
     trips = sorted(record.trips, key=lambda trip: (trip.entry_at, trip.symbol))
     heads = ("Symbol", "Shares", "Entered", "Entry $", "Stop $", "Target $", "Exited", "Exit $", "Reason", "P&L", "Confidence")
     rows = table(
@@ -188,6 +200,17 @@ def _trips(record: RunRecord, figures: RunStatistics) -> Html:
     gate = "" if record.gate_threshold is None else f" Below means below the {record.gate_threshold:g} gate."
     line = f"{exits_line(figures.trips, len(figures.gapped_stops))}. Times are New York's; P&L is after fees.{gate}"
     return join([head, element("p", line), *cut, rows])
+
+
+def _spreads(record: RunRecord) -> Html:
+    trips = record.spreads
+    pictures = [
+        inline_picture(payoff_picture(trip), f"p{i}", f"{name_of(trip)}: gain at expiration by the underlying's price")
+        for i, trip in enumerate(trips[:MOST_PICTURES])
+    ]
+    left_out = len(trips) - len(pictures)
+    more = [element("p", f"Pictures are of the first {MOST_PICTURES}; {left_out} more were opened.")] if left_out else []
+    return spreads_section(trips, [*more, *pictures])
 
 
 def _trip_row(trip: Trip, threshold: float | None) -> Sequence[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from desk.domain.records import RunRecord
 from desk.report.new_york import clock
+from desk.report.spreads import endings_words, figures_words, open_words, spread_figures, spreads_line
 from desk.report.statistics import RunStatistics, run_statistics
 from desk.report.terminal import COLUMNS, print_within
 from desk.report.wording import (
@@ -98,11 +99,25 @@ def _trades(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
         of_paid, days = percent(trips.average_fraction or 0.0, signed=True), trips.average_held_days or 0.0
         yield "Average trip", f"{dollars(trips.average_usd, signed=True)}, {of_paid} of what was paid, held {days:.1f} days", ""
         yield "Exits", exits_line(trips, len(figures.gapped_stops)).removeprefix("Exits: "), ""
+    yield from _spreads(record)
     reasons = ", ".join(f"{reason} {number}" for reason, number in figures.refusals.items())
     yield "Refused", f"{count(len(record.refusals), 'trade')}: {reasons}" if reasons else "none", ""
     gate = gate_sentence(record)
     if gate:
         yield "Confidence gate", gate, ""
+
+
+def _spreads(record: RunRecord) -> Iterator[Row]:
+    line = spreads_line(record.spreads)
+    if line is None:
+        return
+    yield "Spreads", line, ""
+    for label, words in (
+        ("Average spread", figures_words(spread_figures(record.spreads))),
+        ("Spreads ended by", endings_words(record.spreads)),
+    ):
+        if words is not None:
+            yield label, words, ""
 
 
 def _kept_safe(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
@@ -117,6 +132,9 @@ def _kept_safe(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
     still_open = [trip for trip in record.trips if trip.is_open]
     safe = all(trip.is_protected for trip in still_open)
     yield from _lines("Open positions", [protection_words(trip) for trip in still_open], "none", "" if safe else "bold red")
+    spreads = [open_words(spread) for spread in record.spreads if spread.is_open]
+    if spreads:
+        yield from _lines("Open spreads", spreads, "none", "")
     unrealised = unrealised_words(figures)
     if unrealised:
         yield "Unrealised", unrealised, ""

@@ -74,13 +74,14 @@ class Comparison:
         return tuple(dict.fromkeys(note for row in self.rows for note in row.record.notes))
 
 
-def stage(data: str | None, behaviour: Behaviour, start: date | None, end: date | None) -> Stage:
+def stage(data: str | None, behaviour: Behaviour, start: date | None, end: date | None, *, is_chosen: bool = False) -> Stage:
     """The bundled market, or the folder `data`, over the dates asked for; the first two years are left to models to learn from.
 
-    Raises ConfigurationError for a folder that cannot be read and dates that hold no session of it.
+    Of a folder all symbols are traded unless a person set universe.exchange: `is_chosen`. Raises ConfigurationError for a folder
+    that cannot be read, chosen symbols that it does not have, and dates that hold no session of it.
     """
     source = load_bundled() if data is None else load_directory(data)
-    symbols = tuple(symbol for symbol in behaviour.universe.exchange if symbol in source.daily) or source.symbols
+    symbols = source.traded(behaviour.universe.exchange, data is None or is_chosen)
     days = source.sessions()
     first, last = start or _after_learning(days), end or days[-1]
     if not any(first <= day <= last for day in days):

@@ -34,7 +34,8 @@ HOW_IT_IS_MEASURED = (
     "allows for skew and fat tails (Lo 2002, Mertens 2002). Below two errors it is not distinguishable from zero.",
     "The rows of random moments are the null test: the trades of the strategy above, each with its symbol, its size and the "
     "sessions that it was held, at moments drawn by chance, for the same costs on each dollar traded. Medians, in brackets what "
-    "nine draws in ten returned. What chance earns too, the choice of the moment did not; nor does it know stops and targets.",
+    "nine draws in ten returned. What chance earns too, the choice of the moment did not; nor does it know stops and targets. A "
+    "trade inside one session is drawn as a whole one, open to close.",
     "As good: part of the draws that returned at least what the strategy did, the run counted as one of them. It is one test on "
     "one period; of twenty variants that are compared, one falls below 5 % by chance.",
     "Buy and hold: an equal part in each of the symbols, bought at its first open with the same costs and kept.",

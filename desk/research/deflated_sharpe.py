@@ -7,11 +7,13 @@ Journal of Portfolio Management 40 (5), 2014.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import norm
 
 from desk.domain.market import FloatArray
+from desk.report.wording import count
 from desk.research.laboratory import Laboratory
 from desk.research.neighbourhood import Neighbour
 from desk.research.verdict import Finding, Level
@@ -53,16 +55,29 @@ def moments(returns: FloatArray) -> tuple[float, float]:
     return float((centred**3).mean()) / variance**1.5, float((centred**4).mean()) / variance**2
 
 
+def variance_of_trials(sharpes: Sequence[float], stated_trials: int, observations: int) -> float:
+    """Variance of the Sharpe ratios of all trials: those of `sharpes` made here, and `stated_trials` that nobody shows.
+
+    Neighbours of one strategy differ little. A version that was tried before may have been anything, so it is taken to vary as
+    worthless and independent ones do by chance, by 1 / observations, or as those made here where that is more.
+    """
+    chance = 1.0 / max(observations, 1)
+    made = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else chance
+    return (len(sharpes) * made + stated_trials * max(made, chance)) / (len(sharpes) + stated_trials)
+
+
 def check(lab: Laboratory, around: list[Neighbour], stated_trials: int) -> Finding:
-    """NOTE when luck explains the result; never an accusation. Trials: those stated, those made here, its own."""
+    """NOTE when luck can explain the result; never an accusation. Trials: those stated, those made here, its own."""
+    if not lab.base.entries:
+        return Finding(NAME, Level.NOT_APPLICABLE, "It never traded: there is no Sharpe ratio to deflate.")
     sharpes = [lab.base.sharpe, *(one.trial.sharpe for one in around)]
     trials = len(sharpes) + stated_trials
-    variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else 1.0 / max(len(lab.base.returns), 1)
+    variance = variance_of_trials(sharpes, stated_trials, len(lab.base.returns))
     skewness, kurtosis = moments(lab.base.returns)
     chance = deflated_sharpe(lab.base.sharpe, len(lab.base.returns), skewness, kurtosis, trials, variance)
     figures = {"deflated_sharpe": chance, "sharpe_a_session": lab.base.sharpe, "trials": float(trials), "variance": variance}
-    stated = f", {stated_trials} of them stated" if stated_trials else "; trials made before are not known"
-    words = f"The deflated Sharpe ratio is {chance:.2f} over {trials} trials{stated}"
+    before = f"{stated_trials} of them stated" if stated_trials else "what was tried before is not known, see --trials"
+    words = f"The deflated Sharpe ratio, the chance that it beats zero after {count(trials, 'trial')} ({before}), is {chance:.2f}"
     if chance >= CONFIDENT:
         return Finding(NAME, Level.OK, f"{words}.", figures)
-    return Finding(NAME, Level.NOTE, f"{words}: luck explains the result, an edge is not proven.", figures)
+    return Finding(NAME, Level.NOTE, f"{words}, below {CONFIDENT:g}: luck can explain the result, no edge is proven.", figures)

@@ -25,13 +25,15 @@ CHECKS: tuple[tuple[str, Callable[[Laboratory], Finding]], ...] = (
 
 @dataclass(frozen=True)
 class Examination:
-    """`notes` are what must stand beside the verdict; `base` is the strategy's own run on the real history."""
+    """`base` is the strategy's own run on the real history, `prices` what must be known of that, `notes` what must stand beside
+    the verdict."""
 
     subject: Subject
     base: Trial
     findings: tuple[Finding, ...]
     verdict: Verdict
     notes: tuple[str, ...]
+    prices: tuple[str, ...] = ()
 
 
 def examine(

@@ -33,6 +33,8 @@ def check(lab: Laboratory) -> Finding:
     changed = sorted({day for one in seen for day in one.changed})
     failed = next((one.failed for one in seen if one.failed is not None), None)
     figures = {"worlds": float(len(seen)), "sessions_changed": float(len(changed))}
+    if failed is None and not changed and not any(lab.base.decisions):
+        return Finding(NAME, Level.NOT_APPLICABLE, "It never wanted anything: there is no decision to compare.")
     if failed is None and not changed:
         return Finding(NAME, Level.OK, f"In {len(seen)} worlds without this future every decision stayed the same.", figures)
     how = f"Decisions of {count(len(changed), 'session')} changed when the future was taken away or exchanged, the first on "

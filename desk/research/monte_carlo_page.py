@@ -33,7 +33,7 @@ HOW_IT_IS_DRAWN = (
     "say that the run's return was more than chance; the null test does that.",
     "Days count by their closes: a fall inside a session may be in the drawdown above the tables, and is in none of the draws.",
     "Null test: the same trades at random moments, with the same costs. As good is the part of the draws that returned at least "
-    "what the run did, the run counted as one of them.",
+    "what the run did, the run counted as one of them. A trade inside one session is drawn as a whole one, open to close.",
     "Time under water: the longest stretch below an earlier high. Trades are drawn one after the other, each as a part of the "
     "equity, although some were held at the same time.",
 )

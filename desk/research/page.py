@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,10 @@ from desk.report.canvas import ImageFormat, date_axis, encode, house_style, shee
 from desk.report.files import write_whole
 from desk.report.html import inline_picture
 from desk.report.markup import Html, element, join, table
-from desk.report.page import document, facts
+from desk.report.page import bullets, document, facts
 from desk.report.palette import LIGHT
-from desk.report.statistics import max_drawdown_fraction
 from desk.report.wording import percent
-from desk.research import neighbourhood, random_walk
+from desk.research import neighbourhood, random_walk, standing
 from desk.research.examination import Examination
 from desk.research.verdict import MEANING, Finding, Level, reasons
 
@@ -37,12 +36,7 @@ def write_page(done: Examination, path: Path) -> Path:
 def check_page(done: Examination) -> str:
     """The page as text: the same examination gives the same page."""
     title = f"{done.subject.name}: {done.verdict}"
-    return document(title, (_header(done), _checks(done), *_pictures(done)))
-
-
-def growth(returns: Sequence[float]) -> list[float]:
-    """Equity at the closes from daily returns, 1 at the start."""
-    return [1.0, *np.cumprod(1 + np.asarray(returns)).tolist()]
+    return document(title, (_header(done), _checks(done), *_pictures(done), _notes(done)))
 
 
 def _header(done: Examination) -> Html:
@@ -51,11 +45,13 @@ def _header(done: Examination) -> Html:
         "Symbols": ", ".join(done.subject.universe),
         "Period": f"{days[0]} to {days[-1]}, {len(days)} sessions",
         "Entries": f"{base.entries:,}",
-        "Return after costs": percent(base.total_return, signed=True),
-        "Deepest drawdown": percent(max_drawdown_fraction(growth(base.returns.tolist()))),
-        "Costs": f"{done.subject.behaviour.fee_bps:g} bps fee, {done.subject.behaviour.slippage_bps:g} bps slippage a fill",
+        "Return after costs": standing.gain_words(base.total_return, len(days)),
+        "Deepest drawdown": percent(standing.drawdown_fraction(done)),
+        "Sharpe ratio": standing.sharpe_words(standing.own_sharpe(done)),
+        "Costs": standing.costs_words(done),
     }
-    lines = [element("p", MEANING[done.verdict], class_="plain"), *(element("p", note) for note in done.notes)]
+    notes = (standing.held_words(done), *done.notes)
+    lines = [element("p", MEANING[done.verdict], class_="plain"), *(element("p", note) for note in notes)]
     why = [element("ul", *(element("li", sentence) for sentence in reasons(done.findings)))]
     return join([element("h1", f"{done.subject.name}: {done.verdict}"), facts(about), *lines, *why])
 
@@ -63,6 +59,10 @@ def _header(done: Examination) -> Html:
 def _checks(done: Examination) -> Html:
     rows = [(element("b", one.check), WORDS[one.level], element("span", one.sentence, class_="w")) for one in done.findings]
     return join([element("h2", "Checks"), table(("Check", "Outcome", "What was seen"), rows)])
+
+
+def _notes(done: Examination) -> Html:
+    return bullets("What must be known", (*done.prices, standing.HOW_IT_WAS_PLAYED))
 
 
 def _pictures(done: Examination) -> list[Html]:
@@ -92,7 +92,7 @@ def equity_picture(done: Examination, image_format: ImageFormat = "svg") -> byte
         axes = figure.subplots()
         axes.set_title("Growth of one dollar, after costs")
         for name, returns in runs.items():
-            values = growth(returns)[1:]
+            values = standing.growth(returns)[1:]
             axes.plot(
                 np.array(done.subject.sessions[: len(values)], dtype="datetime64[D]"),
                 values,

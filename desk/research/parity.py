@@ -58,8 +58,8 @@ class Pair:
         assert line is not None
         return line
 
-    def differences(self, tolerance_bps: float) -> frozenset[str]:
-        """What differs: "alone", or any of "time" (another minute), "quantity" and "price" (by more than the tolerance)."""
+    def differences(self, tolerance_bps: float = 0.0) -> frozenset[str]:
+        """What differs: "alone", or any of "time" (another minute), "quantity" and "price" (by more than `allowed_usd`)."""
         if self.backtest is None or self.live is None:
             return frozenset({"alone"})
         one, other = self.backtest, self.live
@@ -71,7 +71,7 @@ class Pair:
         return frozenset(name for name, is_so in differs.items() if is_so)
 
 
-def allowed_usd(price: float, tolerance_bps: float) -> float:
+def allowed_usd(price: float, tolerance_bps: float = 0.0) -> float:
     """How far prices may be apart: the tolerance and a tick, since bid and offer are a cent apart at the least."""
     return price * tolerance_bps / 10_000 + TICK_USD + DUST_USD
 
@@ -117,7 +117,7 @@ def _order(line: Line) -> tuple[datetime, str, str, int, float]:
     return line.at, line.symbol, line.side.value, line.quantity, line.price
 
 
-def equal_fraction(pairs: Sequence[Pair], tolerance_bps: float) -> float:
+def equal_fraction(pairs: Sequence[Pair], tolerance_bps: float = 0.0) -> float:
     """Share of the union of both lists that is equal; 1 when there is nothing in either."""
     return sum(not pair.differences(tolerance_bps) for pair in pairs) / len(pairs) if pairs else 1.0
 

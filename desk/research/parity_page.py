@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from desk.data.calendars import NEW_YORK
+from desk.data.calendars import NEW_YORK, session_on
+from desk.domain.orders import GroupRole
 from desk.report.markup import element, table
 from desk.report.page import bullets, document, facts
 from desk.report.wording import NO_PROMISE, count, percent
-from desk.research.parity import Line, Pair, equal_fraction, paired, told
+from desk.research.parity import Line, Pair, Told, equal_fraction, paired, told
 from desk.research.parity_reasons import MEANING, Cause, Difference, Evidence
 from desk.research.parity_runs import BothRuns, Setting
+from desk.runtime.desk_backtest import costs_of
 
 HEADS = ("What", "Backtest", "Live path", "Class", "Why")
 EQUITY_HEADS = ("Session", "Backtest", "Live path", "Difference", "bps")
@@ -22,9 +24,24 @@ HOW = (
     "Chance is switched off: the exchange fills no order in part (partial_fill_probability 0).",
     "Fees are zero on both sides, since the exchange charges none.",
     "Both decide when a bar has ended, and not at the opening: only the live path sees the first trade.",
-    "The backtest's bars are the exchange's own minutes, asked for over HTTP. Between two minutes the exchange's price steps.",
-    "A fill is equal in minute, side, quantity, and in price within the tolerance and a tick of one cent.",
+    "The backtest's strategy is shown the exchange's bars, its orders meet the exchange's quotes and trades, each of which holds "
+    "until the next; all are asked for over HTTP. No slippage is assumed.",
+    "A fill is equal in minute, side, quantity, and in price within a tick of one cent.",
+    "A backtest on these bars alone, as `desk backtest` runs it, assumes a slippage and guesses what happens inside a bar.",
 )
+Equity = tuple[tuple[date, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """The live path beside a backtest that knows bars alone: `equal_fills_fraction` with prices within the assumed slippage.
+
+    `differs` counts what differs in the others: "alone", "time", "quantity", "price".
+    """
+
+    equal_fills_fraction: float
+    differs: Mapping[str, int]
+    largest_equity_difference_bps: float
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,8 @@ class Parity:
     fills: tuple[Pair, ...]
     order_differences: tuple[Difference, ...]
     fill_differences: tuple[Difference, ...]
-    equity: tuple[tuple[date, float, float], ...]
+    equity: Equity
+    assumed: Assumed
 
     @property
     def unexplained(self) -> int:
@@ -46,43 +64,35 @@ class Parity:
 
     @property
     def equal_fills_fraction(self) -> float:
-        return equal_fraction(self.fills, self.setting.tolerance_bps)
-
-    @property
-    def equal_but_for_sizes_fraction(self) -> float:
-        """The same, with those counted as equal that differ by what the account and the offer made of one size alone."""
-        alone = {"quantity"}
-        sized = (each for each in self.fill_differences if each.cause is Cause.SIZE)
-        spared = sum(each.pair.differences(self.setting.tolerance_bps) == alone for each in sized)
-        return self.equal_fills_fraction + (spared / len(self.fills) if self.fills else 0.0)
+        return equal_fraction(self.fills)
 
     @property
     def equal_orders_fraction(self) -> float:
-        return equal_fraction(self.orders, self.setting.tolerance_bps)
+        return equal_fraction(self.orders)
 
     @property
     def largest_equity_difference_bps(self) -> float:
-        return max((abs(one / other - 1) * 10_000 for _, one, other in self.equity), default=0.0)
+        return largest_bps(self.equity)
 
     @property
-    def stop_shortfall_bps(self) -> float:
-        """How much less stops that both met in the same minute fetched on the live path, in the mean; NaN without any."""
-        sold = [pair for pair in self.fills if _is_stop(pair)]
-        worse = [(pair.backtest.price / pair.live.price - 1) * 10_000 for pair in sold if pair.backtest and pair.live]
-        return sum(worse) / len(worse) if worse else math.nan
+    def stops_fell_short_bps(self) -> float:
+        """By how much stops of the live path fetched less than their price, in the mean; NaN without any. Those that an opening
+        had passed already do not count: that is the night's doing."""
+        sold = [pair.live for pair in self.fills if pair.live is not None and pair.live.role is GroupRole.STOP_LOSS]
+        short = [(line.level / line.price - 1) * 10_000 for line in sold if line.level is not None and not _is_opening(line)]
+        return sum(short) / len(short) if short else math.nan
 
 
-def _is_stop(pair: Pair) -> bool:
-    lines = (pair.backtest, pair.live)
-    return all(line is not None and line.role == "stop_loss" for line in lines) and "time" not in pair.differences(0)
+def _is_opening(line: Line) -> bool:
+    session = session_on(line.session)
+    return session is not None and line.minute == session.opens_at
 
 
 def compared(setting: Setting, runs: BothRuns) -> Parity:
-    """Put both runs side by side and explain what differs."""
-    one, other = told(runs.backtest), told(runs.live)
-    evidence = Evidence(one, other, runs.bars, setting.bar_seconds, setting.tolerance_bps)
+    """Put the runs side by side and explain what differs between the backtest on ticks and the live path."""
+    one, other, assumed = told(runs.backtest), told(runs.live), told(runs.assumed)
+    evidence = Evidence(one, other, runs.bars, setting.bar_seconds)
     orders, fills = paired(one.orders, other.orders), paired(one.fills, other.fills)
-    worth, live_worth = one.closing_equity_usd(), other.closing_equity_usd()
     return Parity(
         setting,
         runs.sessions,
@@ -91,12 +101,32 @@ def compared(setting: Setting, runs: BothRuns) -> Parity:
         fills,
         _differences(orders, evidence),
         _differences(fills, evidence),
-        tuple((day, worth[day], live_worth[day]) for day in runs.sessions if day in worth and day in live_worth),
+        _equity(one, other, runs.sessions),
+        _assumed(assumed, other, setting, runs.sessions),
     )
 
 
+def _assumed(assumed: Told, live: Told, setting: Setting, sessions: Sequence[date]) -> Assumed:
+    pairs = paired(assumed.fills, live.fills)
+    return Assumed(
+        equal_fraction(pairs, setting.assumed_bps),
+        Counter(name for pair in pairs for name in sorted(pair.differences(setting.assumed_bps))),
+        largest_bps(_equity(assumed, live, sessions)),
+    )
+
+
+def _equity(one: Told, other: Told, sessions: Sequence[date]) -> Equity:
+    worth, other_worth = one.closing_equity_usd(), other.closing_equity_usd()
+    return tuple((day, worth[day], other_worth[day]) for day in sessions if day in worth and day in other_worth)
+
+
+def largest_bps(equity: Equity) -> float:
+    """The largest distance of (session, one, other) in dollars."""
+    return max((abs(one / other - 1) * 10_000 for _, one, other in equity), default=0.0)
+
+
 def _differences(pairs: Sequence[Pair], evidence: Evidence) -> tuple[Difference, ...]:
-    return tuple(evidence.explained(pair) for pair in pairs if pair.differences(evidence.tolerance_bps))
+    return tuple(evidence.explained(pair) for pair in pairs if pair.differences())
 
 
 # ---- in words ------------------------------------------------------------------------------------------------------------------
@@ -107,19 +137,30 @@ def headline(found: Parity) -> Iterator[tuple[str, str]]:
     yield "Strategy", f"{setting.strategy}, bars of {setting.bar_seconds} seconds"
     yield "Prices", setting.source.label
     yield "Period", f"{first} to {last}, {count(len(found.sessions), 'session')}, seed {setting.seed}"
-    slippage = setting.settings.behaviour.slippage_bps
-    yield "Tolerance", f"slippage {slippage:g} bps and half of the spread of {setting.spread_bps:g} bps, and a tick"
-    but_for_sizes = percent(found.equal_but_for_sizes_fraction)
-    yield "Fills", _share(found.equal_fills_fraction, found.fills, f", {but_for_sizes} but for sizes")
+    behaviour = setting.settings.behaviour
+    yield "Fills", _share(found.equal_fills_fraction, found.fills)
     yield "Orders", _share(found.equal_orders_fraction, found.orders)
     yield "Differences", _causes((*found.fill_differences, *found.order_differences))
     yield "Equity", f"at most {found.largest_equity_difference_bps:.1f} bps apart"
-    if not math.isnan(found.stop_shortfall_bps):
-        yield "Stops", f"fetched {found.stop_shortfall_bps:.1f} bps less on the live path than in the backtest, in the mean"
+    if found.fills:
+        yield f"On bars alone, at {behaviour.slippage_bps:g} bps of slippage", _assumption(found.assumed)
+    if not math.isnan(found.stops_fell_short_bps):
+        stops_bps = costs_of(behaviour).stops_bps
+        fetched = f"fetched {found.stops_fell_short_bps:.1f} bps less than their price on the live path, in the mean"
+        yield "Stops", f"{fetched}; backtests assume {stops_bps:g}"
 
 
-def _share(fraction: float, pairs: Sequence[Pair], more: str = "") -> str:
-    return f"{percent(fraction)} of {len(pairs)} equal{more}" if pairs else "none on either side: nothing was compared"
+def _assumption(assumed: Assumed) -> str:
+    others = ", ".join(
+        f"{number} in {name}" if name != "alone" else f"{number} alone" for name, number in assumed.differs.items()
+    )
+    differ = f" (of the others differ {others})" if others else ""
+    equity = f"equity at most {assumed.largest_equity_difference_bps:.1f} bps apart"
+    return f"{percent(assumed.equal_fills_fraction)} of fills equal within it and half of the spread{differ}, {equity}"
+
+
+def _share(fraction: float, pairs: Sequence[Pair]) -> str:
+    return f"{percent(fraction)} of {len(pairs)} equal" if pairs else "none on either side: nothing was compared"
 
 
 def _causes(differences: Sequence[Difference]) -> str:
@@ -164,14 +205,20 @@ def as_object(found: Parity) -> dict[str, object]:
         "sessions": len(found.sessions),
         "symbols": found.symbols,
         "seed": found.setting.seed,
-        "tolerance_bps": found.setting.tolerance_bps,
         "fills": len(found.fills),
         "equal_fills_fraction": found.equal_fills_fraction,
-        "equal_but_for_sizes_fraction": found.equal_but_for_sizes_fraction,
         "orders": len(found.orders),
         "equal_orders_fraction": found.equal_orders_fraction,
         "unexplained": found.unexplained,
         "largest_equity_difference_bps": found.largest_equity_difference_bps,
+        "on_bars_alone": {
+            "slippage_bps": found.setting.settings.behaviour.slippage_bps,
+            "tolerance_bps": found.setting.assumed_bps,
+            "equal_fills_fraction": found.assumed.equal_fills_fraction,
+            "differs": dict(found.assumed.differs),
+            "largest_equity_difference_bps": found.assumed.largest_equity_difference_bps,
+        },
+        "stops_fell_short_bps": None if math.isnan(found.stops_fell_short_bps) else found.stops_fell_short_bps,
         "differences": [dict(zip(("what", "backtest", "live", "class", "why"), row, strict=True)) for row in rows(found)],
         "equity": [{"session": day, "backtest_usd": one, "live_usd": other} for day, one, other in found.equity],
         "notes": [*notes(found), NO_PROMISE],

@@ -27,8 +27,8 @@ class Cause(StrEnum):
 
 
 MEANING: Mapping[Cause, str] = {
-    Cause.FILL_MODEL: "a bar of a minute does not say where inside it an order met its price; the exchange knows",
-    Cause.SIZE: "shares follow from the account's equity and from the offer, of which a bar knows the price alone",
+    Cause.FILL_MODEL: "both sides sent the order, and it met another price, another tick or none",
+    Cause.SIZE: "shares follow from the account's equity and from the offer, and one of them differed by then",
     Cause.TIMING: "the same order at a neighbouring stamp",
     Cause.REJECTION: "one side refused the order: buying power, a cap, or left in the same session",
     Cause.CONSEQUENCE: "the two accounts held different shares by then, through a difference above it",
@@ -56,11 +56,10 @@ class Evidence:
     live: Told
     bars: Mapping[str, pd.DataFrame]
     bar_seconds: int
-    tolerance_bps: float
 
     def explained(self, pair: Pair) -> Difference:
         """The cause of a pair that differs: of several differences the first, and no cause unless each has one."""
-        differs = pair.differences(self.tolerance_bps)
+        differs = pair.differences()
         found = [test(self, pair) for name, test in TESTS.items() if name in differs]
         causes = [each for each in found if each is not None]
         if len(causes) < len(found):
@@ -94,17 +93,17 @@ class Evidence:
         one."""
         if early.role is not late.role or early.level is None or late.level is None:
             return False
-        if abs(early.level - late.level) > allowed_usd(late.level, self.tolerance_bps):
+        if abs(early.level - late.level) > allowed_usd(late.level):
             return False
         between = self.bars[late.symbol].loc[early.minute - MINUTE : late.minute - 2 * MINUTE]
         if early.role is GroupRole.STOP_LOSS:
             return bool((between["low"] > late.level).all())
-        return bool((between["high"] < allowed_usd(late.level, self.tolerance_bps) + late.level).all())
+        return bool((between["high"] < allowed_usd(late.level) + late.level).all())
 
     def by_price(self, pair: Pair) -> Found:
         one, other = _both(pair)
         lows, highs = zip(*(self._range(line) for line in (one, other)), strict=True)
-        slack = allowed_usd(max(highs), self.tolerance_bps)
+        slack = allowed_usd(max(highs))
         if not min(lows) - slack <= min(one.price, other.price) <= max(one.price, other.price) <= max(highs) + slack:
             return None
         return (

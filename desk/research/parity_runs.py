@@ -1,21 +1,27 @@
 """One strategy run twice on the same prices and at the same stamps: by the backtester, and through the whole live path.
 
-The prices are the built-in exchange's own. The live path trades them over HTTP and the stream; the backtester is given the minute
-bars that the same exchange, further in time, answers for the period. Both decide when a bar of the strategy has ended and never
-at the opening: there the live path sees the first trade, which no bar can show before it is complete.
+The prices are the built-in exchange's own. The live path trades them over HTTP and the stream; the backtester is given the bars,
+quotes and trades that the same exchange, further in time, answers for the period: the bars for the strategy, the rest for its
+orders. Both decide when a bar of the strategy has ended and never at the opening: there the live path sees the first trade, which
+no bar can show before it is complete.
+
+A second backtest has what `desk backtest` has, bars alone and the slippage of the settings: it tells what these assume.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import requests
 
@@ -35,13 +41,18 @@ from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult
 from desk.runtime.run_folder import RunIdentity, create
 from desk.runtime.strategy import DeskStrategy
+from desk.settings.behaviour import Behaviour
 from desk.settings.load import Settings
 from hedging.rules import symbols as hedge_symbols
 
 Told = Callable[[str], None]
+Ask = Callable[..., Iterator[dict[str, Any]]]
+Journaled = tuple[Row, ...]
+# New York opens half an hour after a full hour of the clock, whatever its distance from UTC.
+OPENING_PHASE = 1800
 # Every strategy is shown so many bars live (desk.brokers.alpaca_intraday.BARS_SHOWN), of hours those of 58 sessions.
 LEAD = timedelta(days=100)
-PAGE_BARS, ANSWER_SECONDS = 10_000, 60.0
+PAGE_LINES, ANSWER_SECONDS = 10_000, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,62 +74,84 @@ class Setting:
         return self.strategy_class.bar_seconds or HOUR_SECONDS
 
     @property
-    def tolerance_bps(self) -> float:
-        """How far prices of a fill may be apart: the backtest's slippage, and the exchange's spread from its middle."""
+    def assumed_bps(self) -> float:
+        """How far prices of a fill on bars may be apart: the assumed slippage, and the exchange's spread from its middle."""
         return self.settings.behaviour.slippage_bps + self.spread_bps / 2
+
+    @property
+    def first_end_seconds(self) -> int:
+        """When the first bar of a session ends, from its opening on: a whole bar, less where the data counts by the clock."""
+        phases = Counter(phase for frame in self.source.intraday.values() for phase in _phases(frame, self.bar_seconds))
+        return (
+            (phases.most_common(1)[0][0] - OPENING_PHASE) % self.bar_seconds or self.bar_seconds if phases else self.bar_seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class BothRuns:
-    """The journals of both runs, over the same `sessions` and `symbols`, and the minute `bars` that the backtest filled on."""
+    """The journals of the runs, over the same `sessions` and `symbols`, and the `bars` by symbol that they saw.
+
+    `assumed` is that of a backtest on these bars alone, with the slippage of the settings.
+    """
 
     sessions: tuple[date, ...]
     symbols: tuple[str, ...]
     backtest: tuple[Row, ...]
     live: tuple[Row, ...]
+    assumed: tuple[Row, ...]
     bars: Mapping[str, pd.DataFrame]
 
 
 def run_both(setting: Setting, say: Told = lambda text: None) -> BothRuns:
-    """Run the live path, then the backtest. Raises ConfigurationError for dates without data, and what a run raises."""
+    """Run the live path, then the backtests. Raises ConfigurationError for dates without data, and what a run raises."""
     with TemporaryDirectory(prefix="parity-") as place:
         run = _live_run(setting, Path(place))
         sessions, universe = run.sessions(), run.universe()
         seen = tuple(dict.fromkeys((*universe, *_watched(setting))))
-        say(f"asking the exchange for the bars of {len(sessions)} sessions")
-        source = _with_bars(setting, seen, sessions, Path(place))
+        say(f"asking the exchange for bars, quotes and trades of {len(sessions)} sessions")
+        source = _as_told(setting, seen, sessions, Path(place))
         say("through the live path: the exchange's HTTP and stream")
         live = _played(run)
     say("through the backtester")
-    done = backtest_desk(
-        at_bar_ends(setting.strategy_class, setting.bar_seconds),
-        _without_fees(setting).behaviour,
-        source,
-        universe,
-        sessions[0].day,
-        sessions[-1].day,
-        name=setting.strategy,
-    )
-    return BothRuns(tuple(session.day for session in sessions), universe, tuple(done.journal.rows()), live, source.intraday)
+    days = tuple(session.day for session in sessions)
+    exact, assumed = backtests(setting, source, universe, days)
+    return BothRuns(days, universe, exact, live, assumed, source.intraday)
+
+
+def backtests(setting: Setting, source: Source, universe: tuple[str, ...], days: Sequence[date]) -> tuple[Journaled, Journaled]:
+    """The journals of the backtest on the ticks of `source`, and of the one on its bars at the assumed slippage."""
+    behaviour = _without_fees(setting).behaviour
+    # A quote has its half of the spread already, and stops meet the next price, so nothing else is lost.
+    free = behaviour.model_copy(update={"slippage_bps": 0.0, "stop_slippage_bps": 0.0})
+    on_bars = replace(source, ticks=MappingProxyType({}))
+    return _backtest(setting, free, source, universe, days), _backtest(setting, behaviour, on_bars, universe, days)
+
+
+def _backtest(
+    setting: Setting, behaviour: Behaviour, source: Source, universe: tuple[str, ...], days: Sequence[date]
+) -> Journaled:
+    strategy_class = at_bar_ends(setting.strategy_class, setting.bar_seconds, setting.first_end_seconds)
+    done = backtest_desk(strategy_class, behaviour, source, universe, days[0], days[-1], name=setting.strategy)
+    return tuple(done.journal.rows())
 
 
 def _without_fees(setting: Setting) -> Settings:
-    """For both runs: the exchange charges no fee, and a strategy may reckon with the one in the settings."""
+    """For all runs: the exchange charges no fee, and a strategy may reckon with the one in the settings."""
     return replace(setting.settings, behaviour=setting.settings.behaviour.model_copy(update={"fee_bps": 0.0}))
 
 
 # ---- the same stamps -------------------------------------------------------------------------------------------------------
 
 
-def at_bar_ends(strategy_class: type[DeskStrategy], bar_seconds: int) -> type[DeskStrategy]:
-    """The strategy, asked when a bar of `bar_seconds`, counted from the opening, has ended: here and there, and only then."""
+def at_bar_ends(strategy_class: type[DeskStrategy], bar_seconds: int, first_end_seconds: int) -> type[DeskStrategy]:
+    """The strategy, asked when a bar has ended, the first so long after the opening: on both sides, and only then."""
 
     def initialize(self: DeskStrategy, *_: Any, **__: Any) -> None:
         strategy_class.initialize(self)
         if not self.is_backtesting:
             executor: Any = self._executor
             executor.cron_count_target = 1
-            executor.calculate_strategy_trigger = lambda *_, **__: BarEnds(bar_seconds)
+            executor.calculate_strategy_trigger = lambda *_, **__: BarEnds(bar_seconds, first_end_seconds)
 
     def on_trading_iteration(self: DeskStrategy) -> None:
         now = self.get_datetime()
@@ -133,16 +166,23 @@ def at_bar_ends(strategy_class: type[DeskStrategy], bar_seconds: int) -> type[De
 class BarEnds:
     """A trigger, as Lumibot's scheduler asks one, that fires whenever a bar has ended inside a session."""
 
-    def __init__(self, bar_seconds: int) -> None:
-        self._step = timedelta(seconds=bar_seconds)
+    def __init__(self, bar_seconds: int, first_end_seconds: int) -> None:
+        self._step, self._first = timedelta(seconds=bar_seconds), timedelta(seconds=first_end_seconds)
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
         """The first end of a bar at or after `now` (aware), its session's close left out."""
         day = now.astimezone(NEW_YORK).date()
         session = session_on(day) or next_session(day)
-        ended = max(1, -(-(now - session.opens_at) // self._step))
-        moment = session.opens_at + ended * self._step
-        return moment if moment < session.closes_at else next_session(session.day).opens_at + self._step
+        later = max(0, -(-(now - session.opens_at - self._first) // self._step))
+        moment = session.opens_at + self._first + later * self._step
+        return moment if moment < session.closes_at else next_session(session.day).opens_at + self._first
+
+
+def _phases(frame: pd.DataFrame, bar_seconds: int) -> list[int]:
+    """By how much each bar of a frame begins after a whole number of `bar_seconds`; none where its bars have another length."""
+    starts = pd.DatetimeIndex(frame.index).as_unit("s").asi8
+    gaps, counts = np.unique(np.diff(starts), return_counts=True)
+    return (starts % bar_seconds).tolist() if len(gaps) and gaps[counts.argmax()] == bar_seconds else []
 
 
 # ---- the live path ---------------------------------------------------------------------------------------------------------
@@ -167,7 +207,7 @@ def _live_run(setting: Setting, place: Path) -> ExchangeRun:
 
     return ExchangeRun(
         request,
-        at_bar_ends(setting.strategy_class, setting.bar_seconds),
+        at_bar_ends(setting.strategy_class, setting.bar_seconds, setting.first_end_seconds),
         setting.source,
         create(place, "live", identity),
         on_exchange=certain,
@@ -184,39 +224,55 @@ def _played(run: ExchangeRun) -> tuple[Row, ...]:
         return tuple(stored.row() for stored in reader.rows())
 
 
-# ---- the exchange's own bars ---------------------------------------------------------------------------------------------------
+# ---- what the exchange tells ---------------------------------------------------------------------------------------------------
 
 
-def _with_bars(setting: Setting, symbols: Sequence[str], sessions: Sequence[Session], place: Path) -> Source:
-    """The source with the minute bars that the exchange answers for the period and for what is shown before it."""
-    last = sessions[-1]
+def _as_told(setting: Setting, symbols: Sequence[str], sessions: Sequence[Session], place: Path) -> Source:
+    """The source with the bars that the exchange answers for the period and for what is shown before it, and with the ticks."""
+    first, last = sessions[0], sessions[-1]
     config = ExchangeConfig(_name(setting), last.day, seed=setting.seed, spread_bps=setting.spread_bps)
     with ExchangeProcess(config, place / "bars.log") as exchange:
         while not exchange.admin.advance(last.closes_at).reached:
             pass
-        frames = dict(_minutes(exchange, symbols, sessions[0].opens_at - LEAD, last.closes_at))
-    return replace(setting.source, intraday=MappingProxyType(frames))
-
-
-def _minutes(exchange: ExchangeProcess, symbols: Sequence[str], start: datetime, end: datetime) -> Iterator[tuple[str, Any]]:
-    with _session(exchange) as session:
-        for symbol in symbols:
+        with _session(exchange) as session:
+            ask = partial(_listed, session, f"{exchange.url}/v2/stocks")
             # A stock that is not listed yet has none, and stays in the universe.
-            bars = list(_bars(session, f"{exchange.url}/v2/stocks/{symbol}/bars", start, end))
-            index = pd.to_datetime([bar["t"] for bar in bars], utc=True)
-            yield symbol, pd.DataFrame({name: [float(bar[name[0]]) for bar in bars] for name in OHLCV}, index=index)
+            bars = {symbol: _bars(ask, symbol, first.opens_at - LEAD, last.closes_at) for symbol in symbols}
+            ticks = {symbol: _ticks(ask, symbol, first.opens_at, last.closes_at) for symbol in symbols}
+    known = {symbol: frame for symbol, frame in ticks.items() if len(frame)}
+    return replace(setting.source, intraday=MappingProxyType(bars), ticks=MappingProxyType(known))
 
 
-def _bars(session: requests.Session, url: str, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-    """Every bar of a minute that opens from `start` until before `end`, page after page."""
-    asked: dict[str, str | int] = {"timeframe": "1Min", "feed": "iex", "limit": PAGE_BARS}
-    asked |= {"start": start.isoformat(), "end": end.isoformat()}
+def _bars(ask: Ask, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
+    """The finest bars that there are: of minutes, unless the data has longer ones."""
+    bars = list(ask(symbol, "bars", start, end, timeframe="1Min"))
+    return pd.DataFrame({name: [float(bar[name[0]]) for bar in bars] for name in OHLCV}, index=_times(bars))
+
+
+def _ticks(ask: Ask, symbol: str, start: datetime, end: datetime) -> pd.DataFrame:
+    """Every trade beside the quote of its moment: the exchange tells one of each whenever a price changes."""
+    trades, quotes = list(ask(symbol, "trades", start, end)), list(ask(symbol, "quotes", start, end))
+    last = pd.Series([float(trade["p"]) for trade in trades], index=_times(trades), dtype=np.float64)
+    sides = {name: [float(quote[key]) for quote in quotes] for name, key in (("bid", "bp"), ("ask", "ap"))}
+    return pd.DataFrame(sides, index=_times(quotes), dtype=np.float64).assign(last=last).dropna()
+
+
+def _times(listed: Sequence[Mapping[str, Any]]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(pd.to_datetime([each["t"] for each in listed], format="ISO8601", utc=True))
+
+
+def _listed(
+    session: requests.Session, stocks_url: str, symbol: str, kind: str, start: datetime, end: datetime, **more: str
+) -> Iterator[dict[str, Any]]:
+    """All of `kind` (bars, trades, quotes) from `start` to `end`, page after page."""
+    url = f"{stocks_url}/{symbol}/{kind}"
+    asked: dict[str, str | int] = {"feed": "iex", "limit": PAGE_LINES, "start": start.isoformat(), "end": end.isoformat(), **more}
     while True:
         answer = session.get(url, params=asked, timeout=ANSWER_SECONDS)
         if answer.status_code != 200:
             raise BrokerUnreachable(f"the exchange refused {url}: {answer.text}")
         said = answer.json()
-        yield from said["bars"] or ()
+        yield from said[kind] or ()
         if not said["next_page_token"]:
             return
         asked["page_token"] = said["next_page_token"]

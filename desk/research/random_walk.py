@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from desk.domain.market import DailyBars, FloatArray
+from desk.report.wording import count, percent
 from desk.research.foresight import _shapes
 from desk.research.laboratory import Laboratory
 from desk.research.simulation import t_of
@@ -34,10 +35,12 @@ def check(lab: Laboratory) -> Finding:
     totals = [trial.total_return for trial in done]
     mean = float(np.mean(totals))
     entries = sum(trial.entries for trial in done)
+    if not entries:
+        return Finding(NAME, Level.NOT_APPLICABLE, f"On {len(done)} histories without an edge it never traded.")
     figures = {"t": t_value, "mean_return": mean, "worlds": float(len(done)), "entries": float(entries)}
     words = (
-        f"On {len(done)} histories without an edge it made {mean:+.1%} on average after costs "
-        f"(t = {t_value:.1f}, {entries} entries)"
+        f"On {len(done)} histories without an edge it made {percent(mean, signed=True)} on average after costs "
+        f"(t of the daily returns {t_value:.1f}, {count(entries, 'entry', 'entries')})"
     )
     points = {"total returns": totals}
     if t_value < SUSPECT_T:
@@ -92,7 +95,7 @@ def _walk(real: DailyBars, common: FloatArray, loading: float, rng: np.random.Ge
 
 
 def _volatility(moves: FloatArray, n: int) -> FloatArray:
-    """Deviation of each session by the moves before it, exponentially weighted, shape (n,)."""
+    """Deviation of each session by the real moves up to it, exponentially weighted, shape (n,): it knows no direction."""
     if not len(moves):
         return np.full(n, 0.01)
     weight = 2 / (VOLATILITY_SPAN + 1)

@@ -31,12 +31,18 @@ SMALLEST_SHARE_OF_DATA = 0.25
 
 def check(lab: Laboratory) -> Finding:
     """SUSPECT when more than a hundredth of the decisions depend on the start, or a quarter of the directions on the data's."""
+    if not any(lab.base.decisions):
+        return Finding(NAME, Level.NOT_APPLICABLE, "It never wanted anything: there is no decision to compare.")
     warm_up = int(getattr(lab.subject.strategy, "warm_up_sessions", WARM_UP_SESSIONS))
     try:
-        by_start = max(_by_start(lab, warm_up), default=0.0)
-        by_data = max(_by_data(lab), default=0.0)
+        starts, data = list(_by_start(lab, warm_up)), list(_by_data(lab))
     except Exception as error:  # another author's code may fail in any way it likes
         return Finding(NAME, Level.SUSPECT, f"It fails when it is started on another day: {type(error).__name__}: {error}.")
+    if not starts:
+        least = warm_up + min(lab.effort.shifts) + 1
+        words = f"{len(lab.subject.sessions)} sessions are too few to start it on another day: it takes {least}"
+        return Finding(NAME, Level.NOT_APPLICABLE, f"{words}.")
+    by_start, by_data = max(starts), max(data, default=0.0)
     figures = {"share_by_start": by_start, "share_by_data": by_data, "warm_up_sessions": float(warm_up)}
     if by_start > SMALLEST_SHARE_OF_STARTS:
         words = (
@@ -64,7 +70,7 @@ def _by_data(lab: Laboratory) -> Iterator[float]:
     longest = max((bars.sessions for bars in subject.histories.values()), key=len)
     lead = bisect_left(longest, subject.sessions[0])
     for part in (1 / 3, 2 / 3):
-        first = longest[int(part * max(lead, DATA_WARM_UP_SESSIONS / 2))]
+        first = longest[min(int(part * max(lead, DATA_WARM_UP_SESSIONS / 2)), len(longest) - 1)]
         warm = longest[min(bisect_left(longest, first) + DATA_WARM_UP_SESSIONS, len(longest) - 1)]
         place = bisect_left(subject.sessions, warm)
         asked = replace(subject, sessions=subject.sessions[place:])

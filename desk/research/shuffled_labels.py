@@ -19,30 +19,33 @@ from desk.domain.trades import Book
 from desk.model.gate import ConfidenceGate
 from desk.research.laboratory import Laboratory
 from desk.research.planner import planner
-from desk.research.simulation import moment, t_of
+from desk.research.simulation import moment
 from desk.research.subject import Subject
 from desk.research.verdict import Finding, Level
 from desk.runtime.strategy import DeskStrategy
 
 NAME = "shuffled labels"
 HORIZON_SESSIONS = 5
-SUSPECT_T, SUSPECT_AUC = 4.0, 0.6
+SUSPECT_T, SUSPECT_AUC, SUSPECT_ERRORS = 4.0, 0.6, 3.0
 LEAST_SCORES = 30
 Scores = tuple[list[float], list[float]]
 
 
 def check(lab: Laboratory) -> Finding:
-    """SUSPECT when the area under the curve stays above 0.6, significantly, over all shufflings."""
+    """SUSPECT when the area under the curve stays above 0.6, significantly over all shufflings and for so many days."""
     probe = planner(lab.subject, lab.isolation)
     if not relabel(probe, lab.chance(0)):
         return Finding(NAME, Level.NOT_APPLICABLE, "It has no model whose labels could be shuffled.")
-    areas = [area for number in range(lab.effort.relabels) if (area := _area(*_scores(lab, number))) is not None]
+    told = [_scores(lab, number) for number in range(lab.effort.relabels)]
+    areas = [area for one in told if (area := _area(*one)) is not None]
     if len(areas) < 2:
         return Finding(NAME, Level.NOTE, "Its model spoke too seldom to be judged with shuffled labels.")
-    mean, t_value = float(np.mean(areas)), t_of(np.array(areas) - 0.5)
-    figures = {"auc": mean, "t": t_value, "shufflings": float(len(areas))}
+    mean, spread = float(np.mean(areas)), float(np.std(areas, ddof=1)) / len(areas) ** 0.5
+    # The shufflings are judged by the same days: the luck of those days is in the mean of all of them.
+    error = area_error(min(len(said) for said, _ in told))
+    figures = {"auc": mean, "error": error, "error_of_shuffling": spread, "shufflings": float(len(areas))}
     words = f"Taught with shuffled labels its model sorts what follows with an AUC of {mean:.2f} (0.50 is chance)"
-    if mean >= SUSPECT_AUC and t_value >= SUSPECT_T:
+    if mean >= max(SUSPECT_AUC, 0.5 + SUSPECT_ERRORS * error, 0.5 + SUSPECT_T * spread):
         return Finding(NAME, Level.SUSPECT, f"{words}: what it knows it did not learn.", figures, {"AUC": areas})
     return Finding(NAME, Level.OK, f"{words}.", figures, {"AUC": areas})
 
@@ -98,6 +101,16 @@ def _after(subject: Subject, symbol: str, session: Any) -> float | None:
     if at + HORIZON_SESSIONS > len(bars) or bars.sessions[at] != session:
         return None
     return float(bars.close[at + HORIZON_SESSIONS - 1] / bars.open[at] - 1)
+
+
+def area_error(scores: int) -> float:
+    """Standard error of the area under the curve of a model that knows nothing, judged by so many scores.
+
+    Mann and Whitney (1947) for two halves, sqrt((n + 1) / (3 n^2)); what follows overlaps over the horizon, so that many scores
+    count as one.
+    """
+    n = max(scores / HORIZON_SESSIONS, 1.0)
+    return float(np.sqrt((n + 1) / 3) / n)
 
 
 def _area(said: Sequence[float], came: Sequence[float]) -> float | None:

@@ -30,6 +30,7 @@ from desk.domain.trades import Account, Book, Trade
 from desk.research.planner import Isolation, planner
 from desk.research.subject import Subject
 from desk.runtime.build import limits_of, rules_of
+from desk.runtime.desk_backtest import costs_of
 from desk.runtime.strategy import DeskStrategy
 
 BUDGET_USD = 100_000.0
@@ -167,7 +168,8 @@ class _Run:
         self._now = moment(subject.sessions[0])
         self._feed = HistoryFeed(subject.histories, lambda: self._now)
         self._bars = {symbol: _by_day(subject, symbol) for symbol in subject.symbols}
-        self._slip, self._fee = subject.behaviour.slippage_bps / 1e4, subject.behaviour.fee_bps / 1e4
+        costs = costs_of(subject.behaviour)
+        self._slip, self._stops_slip, self._fee = (each / 1e4 for each in (costs.slippage_bps, costs.stops_bps, costs.fee_bps))
         self.cash_usd = BUDGET_USD
         self.book = Book()
         self.entries, self.turnover_usd = 0, 0.0
@@ -242,7 +244,7 @@ class _Run:
             for order in self._exits(trade) if bar is not None else ():
                 outcome = at_opening(order, bar.open) if bar is not None else None
                 if outcome is not None and outcome.price is not None:
-                    self._sell(trade, trade.shares, outcome.price, order.kind is Kind.STOP, session)
+                    self._sell(trade, trade.shares, outcome.price, self._slip if order.kind is Kind.STOP else 0.0, session)
                     break
 
     def _during(self, trade: Trade, bar: Bar, session: date) -> None:
@@ -250,7 +252,8 @@ class _Run:
         for order in self._exits(trade):
             outcome = during_session(order, bar, level.is_whole)
             if outcome.price is not None:
-                self._sell(trade, trade.shares, outcome.price, outcome.takes_liquidity, session)
+                slip = self._stops_slip if outcome.at_stop else self._slip
+                self._sell(trade, trade.shares, outcome.price, slip if outcome.takes_liquidity else 0.0, session)
                 return
 
     def _carry_out(self, intent: Intent, session: date) -> None:
@@ -264,7 +267,7 @@ class _Run:
         for trade in self.book.trades_of(intent.symbol):
             if left > 0 and intent.trade in (None, trade.key):
                 count = min(left, trade.shares)
-                self._sell(trade, count, bar.open, True, session)
+                self._sell(trade, count, bar.open, self._slip, session)
                 left -= count
 
     def _buy(self, intent: Intent, bar: Bar, session: date) -> None:
@@ -285,8 +288,8 @@ class _Run:
         self.turnover_usd += paid
         self._keep(trade)
 
-    def _sell(self, trade: Trade, count: int, price: float, is_taker: bool, session: date) -> None:
-        got = price * (1 - self._slip if is_taker else 1.0) * count
+    def _sell(self, trade: Trade, count: int, price: float, slip: float, session: date) -> None:
+        got = price * (1 - slip) * count
         self.cash_usd += got * (1 - self._fee)
         self.turnover_usd += got
         self._keep(replace(trade, exited=trade.exited + count, exit_value=trade.exit_value + Decimal(str(got))))

@@ -60,7 +60,8 @@ class Subject:
     def with_costs(self, factor: float) -> Subject:
         """The same with fees and slippage multiplied; what the strategy believes of costs stays."""
         behaviour = self.behaviour
-        dearer = {"fee_bps": behaviour.fee_bps * factor, "slippage_bps": behaviour.slippage_bps * factor}
+        costs = {name: getattr(behaviour, name) for name in ("fee_bps", "slippage_bps", "stop_slippage_bps")}
+        dearer = {name: value * factor for name, value in costs.items() if value is not None}
         return replace(self, behaviour=behaviour.model_copy(update=dearer))
 
 

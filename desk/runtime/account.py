@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,8 +12,11 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from alpaca.common.exceptions import APIError
+from lumibot.entities import Asset
 
 from desk.brokers.alpaca import DeskAlpaca
+from desk.brokers.alpaca_activities import Raw, activities
+from desk.brokers.lumibot_orders import contract_of
 from desk.brokers.resync import OVERLAP
 from desk.core.reconcile import HARMLESS, BrokerView, FilledOrder, OpenOrder
 from desk.core.residue import exact, fraction, is_residue_key, whole
@@ -42,8 +45,13 @@ class LumibotAccountFeed:
             if position.asset == quote_asset:
                 cash_usd = float(position.quantity)
             elif position.quantity:
-                shares[position.asset.symbol] = whole(position.quantity)
+                shares[_symbol(position.asset)] = whole(position.quantity)
         return Account(float(strategy.portfolio_value), cash_usd, shares)
+
+
+def _symbol(asset: Any) -> str:
+    """A contract's own symbol: Lumibot gives it that of its underlying."""
+    return contract_of(asset) if asset.asset_type == Asset.AssetType.OPTION else str(asset.symbol)
 
 
 def broker_account(api: Any) -> Account:
@@ -59,8 +67,7 @@ def held(api: Any) -> dict[str, int]:
 
 # ---- the broker's word for a reconciliation ------------------------------------------------------------------------------
 
-PAGE_OF_ORDERS, PAGE_OF_ACTIVITIES = 500, 100
-Raw = Mapping[str, Any]
+PAGE_OF_ORDERS = 500
 MemberOf = Callable[[str, str], Member | None]
 
 
@@ -96,18 +103,6 @@ def _open_orders(api: Any, member_of: MemberOf) -> list[OpenOrder] | None:
 
 def _is_of_residue(member: Member | None) -> bool:
     return member is not None and is_residue_key(member[0])
-
-
-def activities(api: Any, kind: str, after: datetime) -> Iterator[Raw]:
-    """The account's activities of one kind after a moment (aware), executions of kind FILL, say; oldest first."""
-    token: dict[str, str] = {}
-    while True:
-        filters = {"after": after.isoformat(), "direction": "asc", "page_size": PAGE_OF_ACTIVITIES, **token}
-        page: list[Raw] = api.get(f"/account/activities/{kind}", filters)
-        yield from page
-        if len(page) < PAGE_OF_ACTIVITIES:
-            return
-        token = {"page_token": str(page[-1]["id"])}
 
 
 def _learn_names(api: Any, after: datetime, wanted: set[str], names: dict[str, str]) -> None:

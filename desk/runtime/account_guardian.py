@@ -20,6 +20,7 @@ from desk.runtime.account import Splits
 from desk.runtime.build import Cast, market_hours
 from desk.runtime.guardian import Guardian, Hours, Prices
 from desk.runtime.residue import Residues
+from desk.runtime.spread_keeper import SpreadKeeper
 
 log = logging.getLogger(__name__)
 # Positions are scaled early in the morning; when that is booked differs. Each look costs a request.
@@ -44,10 +45,12 @@ class AccountGuardian(Guardian):
         every: timedelta,
         before_opening: Sequence[timedelta],
         residues: Residues | None = None,
+        spreads: SpreadKeeper | None = None,
     ) -> None:
         super().__init__(splits.desk, prices, clock, hours, every)
         self._splits = splits
         self._residues = residues
+        self._spreads = spreads
         self._before_opening = before_opening
         self._counted_at = clock.now()
         self._tried_at: datetime | None = None
@@ -55,7 +58,8 @@ class AccountGuardian(Guardian):
 
     def next_look(self, now: datetime) -> datetime | None:
         residues = None if self._residues is None else self._residues.next_look(now)
-        due = [moment for moment in (super().next_look(now), self._next_count(now), residues) if moment is not None]
+        spreads = None if self._spreads is None else self._spreads.next_look(now)
+        due = [moment for moment in (super().next_look(now), self._next_count(now), residues, spreads) if moment is not None]
         return min(due, default=None)
 
     def _next_count(self, now: datetime) -> datetime | None:
@@ -78,6 +82,9 @@ class AccountGuardian(Guardian):
             self._count(now)
         if self._residues is not None:
             self._residues.look(now)
+        spreads = None if self._spreads is None else self._spreads.next_look(now)
+        if self._spreads is not None and spreads is not None and spreads <= now:
+            self._spreads.look(now)
         return super().look()  # which ends what a split has left on old terms, too
 
     def _count(self, now: datetime) -> None:
@@ -99,10 +106,17 @@ def _next_of(before_opening: Sequence[timedelta], after: datetime) -> datetime:
     return left[0] if left else calendars.next_session(day).opens_at - before_opening[0]
 
 
-def account_guardian(cast: Cast, broker: DeskAlpaca, every: timedelta, splits: Splits, looks: Sequence[timedelta]) -> Guardian:
+def account_guardian(
+    cast: Cast,
+    broker: DeskAlpaca,
+    every: timedelta,
+    splits: Splits,
+    looks: Sequence[timedelta],
+    spreads: SpreadKeeper | None = None,
+) -> Guardian:
     """A guardian over the desk of `cast`, with prices and shares from `broker`."""
     feed = AlpacaMarketFeed(broker.data_source.stock_client(), cast.clock)
-    return AccountGuardian(splits, feed, cast.clock, market_hours, every, looks, _residues(cast, broker, splits))
+    return AccountGuardian(splits, feed, cast.clock, market_hours, every, looks, _residues(cast, broker, splits), spreads)
 
 
 def _residues(cast: Cast, broker: DeskAlpaca, splits: Splits) -> Residues | None:

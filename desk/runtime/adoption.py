@@ -30,7 +30,11 @@ def adopt(desk: Desk, broker: DeskAlpaca, strategy: Any, lost_after: timedelta =
             step = desk.step(key)
             if isinstance(step, Submit) and not desk.is_over(key):
                 broker.follow(step.spec, lumibot_order(step.spec, strategy), trade.decided_at, _statuses(trade, key))
-    filled = dict(book.filled)
+    spreads = desk.spreads
+    for spread in spreads.open.values():
+        for each in spread.working:
+            broker.follow(each.spec, lumibot_order(each.spec, strategy), each.sent_at, dict(each.statuses))
+    filled = {**book.filled, **spreads.filled}
     for order in desk.living_foreign():
         filled |= order.filled
         broker.follow(order.spec, lumibot_order(order.spec, strategy), order.since, order.statuses)

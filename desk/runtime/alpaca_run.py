@@ -27,7 +27,7 @@ from desk.domain.journal import IterationSkipped, RunStarted, RunStopped
 from desk.runtime.account import Patience, Reconciler, Splits
 from desk.runtime.account_guardian import LIVE_LOOKS, account_guardian
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, market_hours, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, market_hours, open_desk, spread_team
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
@@ -42,6 +42,8 @@ from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
+from desk.runtime.spread_keeper import LIVE_PACE
+from desk.runtime.spread_opener import SpreadArm
 
 log = logging.getLogger(__name__)
 STREAM_TIMEOUT_SECONDS = 30.0
@@ -110,10 +112,11 @@ class AlpacaRun:
             _await_stream(broker)
             behaviour = self.request.settings.behaviour
             every = timedelta(seconds=behaviour.guardian_seconds)
-            watching = account_guardian(cast, broker, every, self._splits(cast, broker), LIVE_LOOKS)
+            team = spread_team(cast, broker, LIVE_PACE, self.show)
+            watching = account_guardian(cast, broker, every, self._splits(cast, broker), LIVE_LOOKS, team.keeper)
             guardian = GuardianThread(watching.at_night(behaviour.extended_hours), desk)
             stack.callback(guardian.stop)
-            error = self._trade(cast, broker, pulse, guardian, journal.nonce)
+            error = self._trade(cast, broker, pulse, guardian, journal.nonce, team.arm)
             return self._result(desk, journal, stopwatch() - began, error)
 
     def _tenancy(self) -> Tenancy:
@@ -121,11 +124,11 @@ class AlpacaRun:
         return Tenancy(account, self.rhythm.lease_seconds, self.show, self.stop, waits=not self.request.once)
 
     def _trade(
-        self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None, guardian: GuardianThread, nonce: str
+        self, cast: Cast, broker: DeskAlpaca, pulse: HeartbeatThread | None, guardian: GuardianThread, nonce: str, arm: SpreadArm
     ) -> BaseException | None:
         desk, splits = cast.desk, self._splits(cast, broker)
         watch = _Watch(self, desk, broker)
-        strategy = host(cast, broker, lambda hosted: LiveExecutor(hosted, watch.events(), self.clock))
+        strategy = host(cast, broker, lambda hosted: LiveExecutor(hosted, watch.events(), self.clock), arm)
         before = _compared_at(desk.past)
         if before is not None:
             splits.look()  # first of all: exits for what a split has made bare are for as many shares as there are now
@@ -175,7 +178,7 @@ class AlpacaRun:
             gate_threshold=self.request.settings.behaviour.confidence_threshold,
             gate_enforced=self.request.gate_enforced,
         )
-        record = run_record(rows, desk.book, None, facts)
+        record = run_record(rows, desk.book, None, facts, desk.spreads)
         return RunResult(record, counts(rows), desk.mode, desk.book, self.stop.is_set(), seconds, error)
 
     def _execute(self, executor: LiveExecutor, pulse: HeartbeatThread | None) -> None:

@@ -47,6 +47,9 @@ from desk.runtime.guardian import Guardian
 from desk.runtime.hosting import QUIET_ARGUMENTS, hosted
 from desk.runtime.request import RunRequest
 from desk.runtime.run_folder import RunFolder
+from desk.runtime.spread_build import SpreadTeam, team_at
+from desk.runtime.spread_keeper import Pace
+from desk.runtime.spread_opener import SpreadArm
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
 from hedging.rules import HedgeRules, inverse_funds, symbols
@@ -260,13 +263,15 @@ def connect(cast: Cast) -> DeskAlpaca:
     return DeskAlpaca(cast.endpoint, cast.desk, cast.clock, data, market_hours, wall, cast.timing, cast.in_lockstep)
 
 
-def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyExecutor] | None) -> Strategy:
+def host(
+    cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyExecutor] | None, arm: SpreadArm | None = None
+) -> Strategy:
     """The strategy on `broker`; with `executor_for` None it keeps Lumibot's own executor."""
     cls = cast.strategy_class
     if issubclass(cls, DeskStrategy):
         parameters = cls.parameters_from(plain(cast.request.settings.behaviour))
         surroundings = Surroundings(cast.model_folder, hedge=cast.hedge)
-        cls = cls.bound(lambda strategy: _corridor(cast, broker, strategy), parameters, surroundings)
+        cls = cls.bound(lambda strategy: _corridor(cast, broker, strategy, arm), parameters, surroundings)
         cls.sleeptime_setting = sleeptime_for(cast.request.settings.behaviour.sleeptime, cls)
     if executor_for is not None:
         cls = hosted(cls, executor_for)
@@ -276,12 +281,19 @@ def host(cast: Cast, broker: DeskAlpaca, executor_for: Callable[[Any], StrategyE
     return strategy
 
 
-def _corridor(cast: Cast, broker: DeskAlpaca, strategy: DeskStrategy) -> Corridor:
+def _corridor(cast: Cast, broker: DeskAlpaca, strategy: DeskStrategy, arm: SpreadArm | None) -> Corridor:
     client, seconds = broker.data_source.stock_client(), strategy.bar_seconds
     intraday = None if seconds is None else IntradayHistory(client, seconds, market_hours)
-    feed = AlpacaMarketFeed(client, cast.clock, intraday=intraday)
+    longer = [IntradayHistory(client, each, market_hours) for each in strategy.longer_bar_seconds]
+    feed = AlpacaMarketFeed(client, cast.clock, intraday=intraday, longer=longer)
     watched = symbols(cast.hedge) if cast.hedge is not None and cast.hedge.is_on else ()
-    return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch, watched)
+    return Corridor(cast.desk, feed, LumibotAccountFeed(strategy), cast.universe, cast.watch, watched, arm)
+
+
+def spread_team(cast: Cast, broker: DeskAlpaca, pace: Pace, show: Callable[[str], None]) -> SpreadTeam:
+    """What opens and looks after option spreads in the account of `cast`; it asks nothing while there are none."""
+    settings = cast.request.settings.behaviour.spreads
+    return team_at(broker, cast.endpoint, cast.desk, cast.clock, market_hours, pace, settings, show)
 
 
 def guardian_of(cast: Cast, broker: DeskAlpaca, every: timedelta) -> Guardian:

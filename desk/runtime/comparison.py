@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from desk.core.reconcile import HARMLESS, BrokerView
 from desk.core.splits import explains
+from desk.core.spread_reconcile import without_contracts, without_spreads
 from desk.domain.breaks import Break, BreakKind, Repair
 from desk.domain.decisions import Denied, Mode, Reason
 from desk.domain.journal import BreakFound, ForeignSeen, RowValue, RunStarted, SharesSplit
@@ -35,6 +36,7 @@ class Comparison:
         if not started.resumed:
             started = replace(started, foreign=self._ledger.differences.foreign_is(view.shares))
         self._write([started])
+        view = self._stocks(view)
         found = self._ledger.differences.between(self._ledger.book, view)
         self._see(self._ledger.differences.seen(found, self._ledger.book, view))
         unexplained = [each for each in found if each.repair is Repair.HALT]
@@ -42,7 +44,8 @@ class Comparison:
         return tuple(unexplained)
 
     def look(self, view: BrokerView, strategy: Mapping[str, int] | None) -> tuple[Break, ...]:
-        found = self._ledger.differences.look(self._ledger.book, view, strategy)
+        view = self._stocks(view)
+        found = self._ledger.differences.look(self._ledger.book, view, None if strategy is None else self._shares(strategy))
         self._see(self._ledger.differences.seen(found, self._ledger.book, view))
         return found
 
@@ -56,7 +59,7 @@ class Comparison:
         self._halt_on([each for each in found if each.repair not in HARMLESS])
 
     def lumibot(self, account: Account) -> tuple[Break, ...]:
-        lasting = self._ledger.differences.lumibot(self._ledger.book, account.shares)
+        lasting = self._ledger.differences.lumibot(self._ledger.book, self._shares(account.shares))
         self._halt_on(lasting)
         return lasting
 
@@ -64,6 +67,21 @@ class Comparison:
         """What is planned, without plain sales of shares that somebody else has sold: refused, with words for the person."""
         gone = shares_gone(self._ledger.book, account, at)
         return [_refused(symbol, *gone[symbol]) if (symbol := _plainly_sold(each)) in gone else each for each in planned]
+
+    def _stocks(self, view: BrokerView) -> BrokerView:
+        """A view without what belongs to option spreads."""
+        return without_spreads(view, self._ledger.spreads, self._expected())
+
+    def _shares(self, shares: Mapping[str, int]) -> Mapping[str, int]:
+        spreads = self._ledger.spreads
+        return without_contracts(shares, spreads, self._expected()) if spreads.owners else shares
+
+    def _expected(self) -> dict[str, int]:
+        """Shares that the account should have beside those of spreads; nobody asks while there are none."""
+        if not self._ledger.spreads.owners:
+            return {}
+        ours, theirs = self._ledger.book.shares(), self._ledger.differences.foreign
+        return {symbol: ours.get(symbol, 0) + theirs.get(symbol, 0) for symbol in {*ours, *theirs}}
 
     def _halt_on(self, lasting: Sequence[Break]) -> None:
         if lasting and self._ledger.mode is Mode.ACTIVE:
@@ -74,7 +92,7 @@ class Comparison:
 
     def unexplained(self, shares: Mapping[str, int]) -> frozenset[str]:
         """Symbols of which the broker's `shares` are not what the journal says."""
-        found = self._ledger.differences.between(self._ledger.book, BrokerView(shares))
+        found = self._ledger.differences.between(self._ledger.book, BrokerView(self._shares(shares)))
         return frozenset(each.symbol for each in found if each.kind is BreakKind.UNEXPLAINED)
 
     def split(self, splits: Sequence[SharesSplit], shares: Mapping[str, int]) -> tuple[SharesSplit, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,17 +12,32 @@ from desk.domain.market import Market
 from desk.domain.trades import Account, Book
 from desk.runtime.decided import Decided
 from desk.runtime.desk import Desk
+from desk.runtime.spread_opener import SpreadArm
 from hedging.plan import HedgePlan
+from options.gates import Opportunity
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a strategy sees and wants at one look at the market; the targets of its hedge stand in `hedge` alone.
+
+    `opportunities` are underlyings that are worth an option spread.
+    """
+
+    signals: tuple[Signal, ...]
+    hedge: HedgePlan | None
+    targets: tuple[Target, ...]
+    opportunities: tuple[Opportunity, ...] = ()
+
+    def all_targets(self) -> tuple[Target, ...]:
+        """The hedge's first, since it stands against what is held."""
+        return (*(() if self.hedge is None else self.hedge.targets), *self.targets)
 
 
 class Planner(Protocol):
-    """What a strategy decides; pure functions of what it is shown."""
+    """What a strategy decides, of nothing but its arguments: `shown` is the market with the universe alone."""
 
-    def signals(self, market: Market, book: Book) -> Sequence[Signal]: ...
-
-    def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]: ...
-
-    def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None: ...
+    def answer(self, market: Market, shown: Market, book: Book, equity_usd: float) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +53,6 @@ class Iteration:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a strategy wants at one look at the market; the hedge comes first, since it stands against what is held."""
-
-    market: Market
-    account: Account
-    book: Book
-    signals: tuple[Signal, ...]
-    hedge: HedgePlan | None
-    targets: tuple[Target, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Corridor:
     """Desk, feeds and universe of one account, bound together; `watch` hears of every iteration."""
 
@@ -59,24 +62,19 @@ class Corridor:
     universe: tuple[str, ...]
     watch: Callable[[Iteration], None]
     watched: tuple[str, ...] = ()  # symbols that are looked at beside those that may be traded by signal
+    spreads: SpreadArm | None = None
 
-    def wishes(self, planner: Planner) -> Wishes:
-        """Look at the market and ask the strategy; nothing is decided."""
+    def iterate(self, planner: Planner) -> Iteration:
+        """Run one iteration and return it; raises what the broker or the strategy raises, with nothing half-journaled."""
         book = self.desk.book
         symbols = dict.fromkeys((*self.universe, *self.watched, *book.shares()))
         market = self.market_feed.observe(tuple(symbols))
         account = self.account_feed.account()
-        shown = market.within(self.universe)
-        signals = tuple(planner.signals(shown, book))
-        hedge = planner.hedge(market, book, account.equity_usd)
-        hedges = () if hedge is None else hedge.targets
-        return Wishes(market, account, book, signals, hedge, (*hedges, *planner.targets(signals, shown, book)))
-
-    def iterate(self, planner: Planner) -> Iteration:
-        """Run one iteration and return it; raises what the broker or the strategy raises, with nothing half-journaled."""
-        wishes = self.wishes(planner)
-        decided = self.desk.decide(wishes.market, wishes.account, wishes.targets)
-        self.desk.finish_iteration(wishes.market.session, wishes.account, len(wishes.book.shares()))
-        iteration = Iteration(wishes.market, wishes.account, wishes.book, wishes.signals, decided, wishes.hedge)
+        answer = planner.answer(market, market.within(self.universe), book, account.equity_usd)
+        decided = self.desk.decide(market, account, answer.all_targets())
+        if self.spreads is not None:
+            self.spreads.iterate(answer.opportunities, market.now)
+        self.desk.finish_iteration(market.session, account, len(book.shares()))
+        iteration = Iteration(market, account, book, answer.signals, decided, answer.hedge)
         self.watch(iteration)
         return iteration

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from typing import TypeVar
 
 from desk.core.allocation import Allocations
 from desk.core.covering import given_up
@@ -16,6 +17,7 @@ from desk.core.rebalance import RebalanceRules, rebalance
 from desk.core.reconcile import BrokerView, Differences
 from desk.core.review import Limits, Situation, review
 from desk.core.splits import ends, perhaps_split
+from desk.core.spread_book import SpreadBook
 from desk.core.targets import checked
 from desk.core.upkeep import bids, stale_entries
 from desk.domain.breaks import Break
@@ -45,6 +47,9 @@ from desk.runtime.ledger import Ledger
 from desk.runtime.past import Past
 from desk.runtime.protection import Protection
 from desk.runtime.sent_steps import Member
+from desk.runtime.spreads import Spreads
+
+Result = TypeVar("Result")
 
 
 class Desk(DeskDoor):
@@ -63,6 +68,7 @@ class Desk(DeskDoor):
         self._ledger = Ledger(journal.nonce)
         self.residues = self._ledger.residues
         self._protection = Protection(self._ledger, self._execute, self._halt)
+        self._spreads = Spreads(self._ledger, self._write_now, self._execute, self._may_open, journal.nonce)
         self._comparison = Comparison(self._ledger, self._write_now, self._halt)
         self._is_linked = True
         self._owes_cover = False
@@ -217,7 +223,10 @@ class Desk(DeskDoor):
 
         A step that was journaled before is not sent again, unless it is known never to have reached the broker.
         """
-        if self._gateway is None and steps:
+        if not steps:
+            self._write([], at)
+            return []
+        if self._gateway is None:
             raise RuntimeError("the desk has no gateway to a broker")
         fresh = [step for step in steps if not self._journal.has_step(step.key)]
         again = [step for step in steps if step not in fresh and self._may_go_out_again(step.key)]
@@ -305,6 +314,24 @@ class Desk(DeskDoor):
         for each in wanted:
             self._ledger.want(each)
 
+    # ---- option spreads ------------------------------------------------------------------------------------------------------
+
+    @property
+    def spreads(self) -> SpreadBook:
+        return self._runner.call(lambda: self._ledger.spreads)
+
+    def about_spreads(self, work: Callable[[Spreads], Result]) -> Result:
+        """Have the desk's own thread do `work` with what keeps the option spreads."""
+
+        def done() -> Result:
+            self._absorb()
+            return work(self._spreads)
+
+        return self._runner.call(done)
+
+    def _may_open(self) -> bool:
+        return self._ledger.mode is Mode.ACTIVE and self._is_linked
+
     def halt(self, reason: str) -> None:
         """Open nothing from now on; protection and exits go on."""
         self._runner.call(lambda: self._halt(reason))
@@ -336,11 +363,13 @@ class Desk(DeskDoor):
             words, at = self._inbox[0]
             self._write(words, at)
             self._inbox.popleft()
-            self._book_words(words)
+            self._book_words(words, at)
 
-    def _book_words(self, words: Sequence[Word]) -> None:  # all of it before any reaction: a reaction writes, and may fail
+    def _book_words(
+        self, words: Sequence[Word], at: datetime
+    ) -> None:  # all of it before any reaction: a reaction writes, and may fail
         odd = [word for word in words if isinstance(word, OrderEvent) and not self._ledger.hear(word)]
-        refused = [(word, self._ledger.refuse(word)) for word in words if isinstance(word, BrokerRefusal)]
+        refused = [(word, self._ledger.refuse(word, at)) for word in words if isinstance(word, BrokerRefusal)]
         for word in words:
             if isinstance(word, Acknowledged):
                 self._ledger.answer(word)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from desk.brokers.backtest_gateway import BacktestGateway
 from desk.core.ports import Journal
-from desk.data.history_feed import NO_INTRADAY, HistoryFeed
+from desk.data.history_feed import HistoryFeed
 from desk.data.intraday_feed import daily_from_intraday
 from desk.data.source import Source
+from desk.domain.market import DailyBars
 from desk.domain.records import RunRecord
 from desk.journal.memory import MemoryJournal
 from desk.runtime.account import LumibotAccountFeed
@@ -68,7 +69,7 @@ def backtest_desk(
     """
     universe = tuple(symbols)
     hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
-    bar_seconds = strategy_class.bar_seconds
+    bar_seconds, longer = strategy_class.bar_seconds, strategy_class.longer_bar_seconds
     watched = _watched(hedge, source.daily if bar_seconds is None else source.intraday)
     seen = tuple(dict.fromkeys((*universe, *watched)))
     if bar_seconds is not None:
@@ -81,20 +82,30 @@ def backtest_desk(
     def corridor_for(strategy: DeskStrategy) -> Corridor:
         clock.broker = strategy.broker
         desk.send_through(BacktestGateway(strategy.broker, strategy, desk))
-        intraday = NO_INTRADAY if bar_seconds is None else strategy.broker.data_source.intraday
-        feed = HistoryFeed(histories, lambda: strategy.broker.datetime, intraday)
+        feed = _feed(histories, strategy.broker, bar_seconds is not None)
         return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched)
 
     surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe if symbol in histories}, hedge=hedge)
     bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), surroundings)
-    costs = Costs(behaviour.fee_bps, behaviour.slippage_bps)
-    outcome = run_backtest(bound, source, seen, start, end, costs=costs, bar_seconds=bar_seconds, **options)
+    options |= {"costs": costs_of(behaviour), "bar_seconds": bar_seconds, "longer": longer}
+    outcome = run_backtest(bound, source, seen, start, end, **options)
     rows = tuple(journal.rows())
     traded = tuple(symbol for symbol in seen if symbol in universe or symbol in desk.book.symbols())
     record = run_record(rows, desk.book, source, _facts(name, behaviour, source, traded))
     # Iterations see the equity at the opening; the record shows it at the close, after the day's exits.
     record = replace(record, equity=outcome.equity, costs_usd=_costs_usd(outcome))
     return DeskBacktest(record, counts(rows), outcome, journal)
+
+
+def _feed(histories: Mapping[str, DailyBars], broker: Any, has_intraday: bool) -> HistoryFeed:
+    data = broker.data_source
+    inside = (data.intraday, data.longer, data.quote) if has_intraday else ()
+    return HistoryFeed(histories, lambda: broker.datetime, *inside)
+
+
+def costs_of(behaviour: Behaviour) -> Costs:
+    """What a backtest assumes that trading costs."""
+    return Costs(behaviour.fee_bps, behaviour.slippage_bps, behaviour.stop_slippage_bps)
 
 
 def _watched(hedge: HedgeRules, known: Collection[str]) -> tuple[str, ...]:

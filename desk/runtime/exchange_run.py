@@ -29,7 +29,8 @@ from desk.exchange.process import ExchangeProcess
 from desk.runtime.account import Splits, broker_account
 from desk.runtime.account_guardian import REPLAY_LOOKS, account_guardian
 from desk.runtime.adoption import adopt
-from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, open_desk
+from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules, host, open_desk, spread_team
+from desk.runtime.cadence import bar_seconds_of
 from desk.runtime.clock import VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
@@ -42,6 +43,8 @@ from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
+from desk.runtime.spread_keeper import REPLAY_PACE
+from desk.runtime.spread_opener import SpreadArm
 from desk.runtime.stage import Stage
 
 # The exchange of a replay counts no requests, and virtual minutes pass in milliseconds: more than a machine makes in a minute.
@@ -100,11 +103,12 @@ class ExchangeRun:
             stack.callback(broker.close)
             if pulse is not None:
                 pulse.follow(Vitals(lambda: stream_of(broker)))
+            team = spread_team(cast, broker, REPLAY_PACE, self.show)
             stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
             if not self.request.dry_run:  # nothing is sent, so there is nothing to look after
-                guardian = account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS)
+                guardian = account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS, team.keeper)
                 stage.watch_with(guardian.at_night(self.request.settings.behaviour.extended_hours))
-            error = self._play(cast, broker, stage, sessions, journal.nonce)
+            error = self._play(cast, broker, stage, sessions, journal.nonce, team.arm)
             report = exchange.admin.report()
             return self._result(desk, journal, report, stopwatch() - began, error)
 
@@ -113,12 +117,12 @@ class ExchangeRun:
         return Tenancy("exchange", self.rhythm.lease_seconds, self.show, self.stop, waits=False)
 
     def _play(
-        self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], nonce: str
+        self, cast: Cast, broker: DeskAlpaca, stage: Stage, sessions: Sequence[Session], nonce: str, arm: SpreadArm
     ) -> BaseException | None:
         resume_at = cast.desk.past.resume_at
         left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
         skip = self._on_skip(cast.desk)
-        strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once))
+        strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once), arm)
         stage.attach(broker)
         if resume_at is not None:
             self._splits(cast, broker).look()  # first of all: exits are for as many shares as there are now
@@ -224,7 +228,7 @@ class ExchangeRun:
 
     def _made_notes(self) -> tuple[str, ...]:
         """What must stand beside figures of a strategy on bars that the data does not have."""
-        if getattr(self.strategy_class, "bar_seconds", None) is None or self.source.intraday:
+        if bar_seconds_of(self.strategy_class) is None or self.source.intraday:
             return ()
         return (
             f"The path between a day's open, high, low and close is made by code (seed {self.request.seed}): what a strategy on "
@@ -246,7 +250,7 @@ class ExchangeRun:
             unprotected_share_seconds=float(report["unprotected_share_seconds"]),
             notes=(*self.request.notes, *self.source.notes_on(self.universe()), *self._made_notes()),
         )
-        record = run_record(rows, desk.book, self.source, facts)
+        record = run_record(rows, desk.book, self.source, facts, desk.spreads)
         return RunResult(record, counts(rows), desk.mode, desk.book, self.stop.is_set(), seconds, error)
 
 

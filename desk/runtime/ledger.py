@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from desk.core.allocation import Allocations
@@ -13,6 +13,7 @@ from desk.core.protect import Stamp
 from desk.core.reconcile import Differences, with_adopted
 from desk.core.residue import ResidueStops
 from desk.core.splits import orders_before, with_split
+from desk.core.spread_book import SpreadBook
 from desk.domain.decisions import Mode
 from desk.domain.journal import (
     Acknowledged,
@@ -31,11 +32,14 @@ from desk.domain.journal import (
     SharesWanted,
 )
 from desk.domain.orders import OrderEvent, OrderSpec
-from desk.domain.steps import Step, Submit
+from desk.domain.spreads import SpreadOpened, SpreadSettled, SpreadTurned
+from desk.domain.steps import Cancel, SpreadOrder, Step, Submit
 from desk.domain.trades import Book
 from desk.runtime.foreign_orders import ForeignOrders
 from desk.runtime.past import Past
 from desk.runtime.sent_steps import SentSteps
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Ledger:
@@ -44,6 +48,7 @@ class Ledger:
     def __init__(self, nonce: str) -> None:
         self._nonce = nonce
         self.book = Book()
+        self.spreads = SpreadBook()
         self.mode = Mode.ACTIVE
         self.iterations = 0
         self.sent = SentSteps()
@@ -66,7 +71,7 @@ class Ledger:
         elif isinstance(value, Acknowledged):
             self.answer(value)
         elif isinstance(value, BrokerRefusal):
-            self.refuse(value)
+            self.refuse(value, row.at)
         elif isinstance(value, SharesAdopted):
             self.adopt(value, row.at)
         elif isinstance(value, SentAgain):
@@ -98,13 +103,19 @@ class Ledger:
             self.replay(row)
         said = [BrokerRefusal(step.key, None, None, NOBODY_ANSWERED, explained=True) for step in self.sent.unanswered()]
         for each in said:
-            self.refuse(each)
+            self.refuse(each, self.past.last_at or NEVER)
         return said
 
     # ---- one thing at a time ---------------------------------------------------------------------------------------------
 
     def send(self, step: Step, at: datetime) -> None:
         self.sent.goes_out(step)
+        if isinstance(step, SpreadOrder):
+            self.spreads = self.spreads.sent(step, at)
+            return
+        if isinstance(step, Cancel) and self.spreads.owns(step.of_key):
+            self.spreads = self.spreads.cancel_asked(step, at)
+            return
         if isinstance(step, Submit) and step.splits is not None and step.covers is not None:
             self.allocations = self.allocations.with_lot(step.splits, step.covers)
         self.book = with_step(self.book, step, at)
@@ -120,6 +131,9 @@ class Ledger:
         fill = event.fill
         self.sent.hear(event)
         self.foreign.hear(event)
+        if self.spreads.owns(event.key):
+            self.spreads = self.spreads.heard(event)
+            return True
         if fill is not None and fill.execution_id in self.book.seen:
             return True
         self._allocate(event)
@@ -144,12 +158,25 @@ class Ledger:
         self.sent.answer(ack)
         self.residues.answer(ack)
 
-    def refuse(self, refusal: BrokerRefusal) -> Step | None:
+    def open_spread(self, said: SpreadOpened) -> None:
+        self.spreads = self.spreads.opened(said)
+
+    def turn_spread(self, said: SpreadTurned, at: datetime) -> None:
+        self.spreads = self.spreads.turned(said, at)
+
+    def settle_spread(self, said: SpreadSettled, at: datetime) -> None:
+        self.spreads = self.spreads.settled(said, at)
+
+    def refuse(self, refusal: BrokerRefusal, at: datetime) -> Step | None:
         """Returns the step that was refused, None for an order that is not of the desk's trades."""
         step = self.sent.refuse(refusal)
         self.residues.refuse(refusal)
         self.foreign.refuse(refusal.key)
-        if step is not None:
+        if isinstance(step, SpreadOrder):
+            self.spreads = self.spreads.refused(refusal, at)
+        elif isinstance(step, Cancel) and self.spreads.owns(step.of_key):
+            self.spreads = self.spreads.cancel_refused(step.of_key)
+        elif step is not None:
             self.book = with_refusal(self.book, step, refusal.message, unsent=refusal.unsent, http_status=refusal.http_status)
         return step
 
@@ -193,4 +220,7 @@ _READ: dict[type, Callable[[Ledger, Any, datetime], None]] = {
     SharesSplit: lambda ledger, value, at: ledger.split(value),
     ResidueStop: lambda ledger, value, at: ledger.residues.see(value),
     SharesWanted: lambda ledger, value, at: ledger.want(value),
+    SpreadOpened: lambda ledger, value, at: ledger.open_spread(value),
+    SpreadTurned: lambda ledger, value, at: ledger.turn_spread(value, at),
+    SpreadSettled: lambda ledger, value, at: ledger.settle_spread(value, at),
 }

@@ -266,7 +266,11 @@ def _catch_up(desk: Desk, api: Any, clock: Clock) -> None:
             step = desk.step(key)
             if isinstance(step, Submit) and not desk.is_over(key):
                 intake.resume(step.spec, trade.decided_at, _statuses(trade, key))
-    intake.take_as_booked(book.filled)
+    spreads = desk.spreads
+    for spread in spreads.open.values():
+        for each in spread.working:
+            intake.resume(each.spec, each.sent_at, dict(each.statuses))
+    intake.take_as_booked({**book.filled, **spreads.filled})
     last = desk.past.last_at
     Resync(api, intake, desk, clock).run(LOST_AFTER, None if last is None else last - BACK)
 

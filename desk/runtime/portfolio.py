@@ -1,36 +1,36 @@
 """Several strategies in one account: one Lumibot strategy that asks the others in their own time and gives each what it bought.
 
 The broker nets positions and refuses orders of an account against itself, so the strategies are netted before the desk decides. A
-hosted strategy is no Lumibot strategy of its own: it is asked for `signals`, `targets` and `hedge` with its part of the book, and
-has nothing but these arguments, its parameters and its surroundings.
+hosted strategy is no Lumibot strategy of its own: it is asked for `signals`, `targets` and `hedge` with its part of the book and
+the bars of its own length, and has nothing but these arguments, its parameters and its surroundings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from desk.core.netting import Asked, book_of, net
-from desk.domain.decisions import Signal, Target
+from desk.domain.decisions import Signal
 from desk.domain.errors import ConfigurationError
 from desk.domain.market import Market
 from desk.domain.trades import Book
-from desk.runtime.cadence import period_seconds
+from desk.runtime.cadence import Look, period_seconds, sleeptime_for
+from desk.runtime.corridor import Answer
 from desk.runtime.strategy import DeskStrategy
 from hedging.plan import HedgePlan
-
-# A member is due a little early rather than an iteration late: iterations jitter by a second or two.
-EARLY = timedelta(seconds=5)
+from options.gates import Opportunity
 
 
 @dataclass(frozen=True)
 class PortfolioParameters:
-    """Parameters of the members by name, and the share of the equity that each has for its weights."""
+    """By the members' names: their parameters, the share of the equity that each has for its weights, and how often each is
+    asked live."""
 
     members: Mapping[str, Any]
     budgets: Mapping[str, float]
+    sleeptimes: Mapping[str, str]
 
 
 class Portfolio(DeskStrategy):
@@ -41,75 +41,86 @@ class Portfolio(DeskStrategy):
     @classmethod
     def parameters_from(cls, behaviour: Mapping[str, Any]) -> PortfolioParameters:
         members = {name: member.parameters_from(behaviour) for name, member in cls.member_classes.items()}
-        return PortfolioParameters(members, budgets_of(tuple(members), behaviour.get("strategy_budgets") or {}))
+        sleeptime = behaviour.get("sleeptime", cls.sleeptime_setting)
+        sleeptimes = {name: sleeptime_for(sleeptime, member) for name, member in cls.member_classes.items()}
+        return PortfolioParameters(members, budgets_of(tuple(members), behaviour.get("strategy_budgets") or {}), sleeptimes)
 
     def prepare(self) -> None:
         parameters: PortfolioParameters = self.settings or self.parameters_from({})
-        self.members = {name: self._hosted(name, parameters.members[name]) for name in self.member_classes}
+        self.members = {name: self._hosted(name, parameters) for name in self.member_classes}
         self.budgets = parameters.budgets
-        self.asked_at: dict[str, datetime] = {}
-        self.equity_usd = 0.0
-        self.asked: list[Asked] = []
+        self.looks: dict[str, Look] = {}
+        self.hedger: str | None = None
 
-    def _hosted(self, name: str, settings: Any) -> DeskStrategy:
-        cls = self.member_classes[name].bound(lambda strategy: self.corridor, settings, self.surroundings)
+    def _hosted(self, name: str, parameters: PortfolioParameters) -> DeskStrategy:
+        own = self.member_classes[name]
+        cls = own.bound(lambda strategy: self.corridor, parameters.members[name], self.surroundings)
         # Lumibot's own parts are left out: there is one broker, one clock and one loop, and they are this strategy's.
         member = cls.__new__(cls)
         member.corridor = self.corridor
+        member.sleeptime = own.backtest_sleeptime() if self.is_backtesting else parameters.sleeptimes[name]
         member.prepare()
         return member
 
-    def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
-        """The hedge of the first member that has one, against all that is held."""
-        self.equity_usd = equity_usd
-        plans = (member.hedge(market, book, equity_usd) for member in self.members.values())
-        return next((plan for plan in plans if plan is not None), None)
-
-    def signals(self, market: Market, book: Book) -> Sequence[Signal]:
-        allocations = self.corridor.desk.allocations
-        said: list[Signal] = []
-        self.asked = []
-        for name, member in self.members.items():
-            if not self._is_due(name, member, market.now):
-                continue
-            own = book_of(name, book, allocations)
-            found = member.signals(market, own)
-            self.asked.append(Asked(name, self.budgets[name], tuple(member.targets(found, market, own))))
-            self.asked_at[name] = market.now
-            said += found
-        return said
-
-    def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
+    def answer(self, market: Market, shown: Market, book: Book, equity_usd: float) -> Answer:
+        """What those want together that are due. Who wants what is journaled before anything is decided."""
+        due = self._due(Look(market.now, market.session))
         desk = self.corridor.desk
-        netted = net(self.asked, desk.allocations, book, market, self.equity_usd)
+        allocations = desk.allocations
+        signals: list[Signal] = []
+        asked: list[Asked] = []
+        opportunities: list[Opportunity] = []
+        for name, member in due.items():
+            own, seen = book_of(name, book, allocations), shown.with_bars_of(member.bar_seconds)
+            found = member.signals(seen, own)
+            asked.append(Asked(name, self.budgets[name], tuple(member.targets(found, seen, own))))
+            signals += found
+            opportunities += member.opportunities(seen, own)
+        hedge = self._hedge(due, market, book, equity_usd)
+        netted = net(asked, allocations, book, shown, equity_usd)
         if netted.wanted:
             desk.want(netted.wanted)
-        return netted.targets
+        return Answer(tuple(signals), hedge, netted.targets, tuple(opportunities))
 
-    def _is_due(self, name: str, member: DeskStrategy, now: datetime) -> bool:
-        before = self.asked_at.get(name)
-        return before is None or now - before >= timedelta(seconds=period_seconds(member.sleeptime_setting)) - EARLY
+    def _due(self, now: Look) -> dict[str, DeskStrategy]:
+        """The members that are to be asked now, which they then were."""
+        looks = self.looks
+        due = {
+            name: member
+            for name, member in self.members.items()
+            if name not in looks or looks[name].is_followed_by(now, member.sleeptime)
+        }
+        looks |= dict.fromkeys(due, now)
+        return due
+
+    def _hedge(self, due: Mapping[str, DeskStrategy], market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
+        """The hedge of the first member that ever had one, against all that is held."""
+        for name, member in due.items():
+            if self.hedger in (None, name):
+                plan = member.hedge(market.with_bars_of(member.bar_seconds), book, equity_usd)
+                if plan is not None:
+                    self.hedger = name
+                    return plan
+        return None
 
 
 def portfolio_of(members: Mapping[str, type]) -> type[Portfolio]:
     """A strategy that hosts these. Raises ConfigurationError for one that is not the desk's: its orders cannot be netted."""
-    plain = [name for name, member in members.items() if not issubclass(member, DeskStrategy)]
+    hosted = {name: member for name, member in members.items() if issubclass(member, DeskStrategy)}
+    plain = [name for name in members if name not in hosted]
     if plain:
         raise ConfigurationError(
             f"{', '.join(plain)}: a plain Lumibot strategy cannot share an account with others, as its orders cannot be netted. "
             "Run it alone"
         )
-    hosted: list[type[DeskStrategy]] = list(members.values())
-    periods = {period_seconds(member.sleeptime_setting): member.sleeptime_setting for member in hosted}
-    bars = {member.bar_seconds: name for name, member in zip(members, hosted, strict=True) if member.bar_seconds is not None}
-    if len(bars) > 1:
-        told = ", ".join(f"{name} {seconds} seconds" for seconds, name in bars.items())
-        raise ConfigurationError(f"the strategies want bars of different lengths ({told}): run those of each length together")
+    lengths = sorted({member.bar_seconds for member in hosted.values() if member.bar_seconds is not None})
+    sleeptimes = [member.sleeptime_setting for member in hosted.values() if member.bar_seconds is not None]
     tied = {
         "__doc__": f"Hosts {', '.join(members)} in one account.",
-        "member_classes": dict(members),
-        "sleeptime_setting": periods[min(periods)],
-        "bar_seconds": next(iter(bars), None),
+        "member_classes": hosted,
+        "sleeptime_setting": min(sleeptimes, key=period_seconds, default=DeskStrategy.sleeptime_setting),
+        "bar_seconds": next(iter(lengths), None),
+        "longer_bar_seconds": tuple(lengths[1:]),
     }
     return type("Portfolio", (Portfolio,), tied)
 

@@ -23,7 +23,7 @@ from desk.core.upkeep import (
 )
 from desk.domain.journal import BrokerRefusal, StopPassed
 from desk.domain.orders import OrderClass
-from desk.domain.steps import Step, Submit
+from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Trade
 from desk.runtime.ledger import Ledger
 
@@ -95,9 +95,9 @@ class Protection:
         """Steps that are due now by the market's `prices` in dollars, at most one for each trade."""
         book = self._ledger.book
         fitted = misfits(book, stamp)
-        apart = {step.of_key for step in fitted if not isinstance(step, Submit)}
+        apart = {step.of_key for step in fitted if isinstance(step, Replace | Cancel)}
         moved = [*ratchets(book, prices, stamp), *exits_left_behind(book, prices, stamp)]
-        moved = [step for step in moved if isinstance(step, Submit) or step.of_key not in apart]
+        moved = [step for step in moved if not isinstance(step, Replace | Cancel) or step.of_key not in apart]
         return [*cover(book), *stale_sales(book, stamp, night), *asked_again(book, stamp), *fitted, *moved]
 
     def between(self, prices: Mapping[str, float], stamp: Stamp, is_last: bool = False, night: Night = None) -> list[Step]:
@@ -114,7 +114,7 @@ class Protection:
         self._crossed = {trade.key: self._crossed.get(trade.key, stamp.at) for trade in below}
         late = [trade for trade in below if stamp.at - self._crossed[trade.key] >= CROSSED_AT_MOST and _is_sure(trade, known)]
         steps = instead_of_stops(late, prices, self._ledger.book, stamp, at_night=night is not None)
-        asked = {step.of_key for step in steps if not isinstance(step, Submit)}
+        asked = {step.of_key for step in steps if isinstance(step, Replace | Cancel)}
         return [_told(trade, prices) for trade in late if trade.exits_key in asked], steps
 
 

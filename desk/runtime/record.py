@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -11,14 +12,18 @@ from zoneinfo import ZoneInfo
 
 from desk.core.book import NOBODY_ANSWERED
 from desk.core.costs import shortfall
+from desk.core.spread_book import SpreadBook
 from desk.data.source import Source
 from desk.domain.decisions import Denied, IntentKind, Reason
 from desk.domain.journal import BreakFound, BrokerRefusal, IterationDone, Row
 from desk.domain.market import DailyBars
 from desk.domain.orders import Fill, GroupRole, OrderEvent
-from desk.domain.records import EquityPoint, Refusal, RunRecord, Trip
-from desk.domain.steps import Submit
+from desk.domain.records import EquityPoint, Refusal, RunRecord, SpreadTrip, Trip
+from desk.domain.spreads import Spread
+from desk.domain.steps import NewOrder, Submit
 from desk.domain.trades import Book, Trade
+from options import occ
+from options.accounting import result_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 OPENING = time(9, 30)
@@ -50,8 +55,10 @@ class Counts:
     reconciliation_breaks: int
 
 
-def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: RunFacts) -> RunRecord:
-    """Put the record together from journal `rows` and the `book` that they fold into."""
+def run_record(
+    rows: Sequence[Row], book: Book, source: Source | None, facts: RunFacts, spreads: SpreadBook | None = None
+) -> RunRecord:
+    """Put the record together from journal `rows` and the books that they fold into."""
     done = [(row.at, row.value) for row in rows if isinstance(row.value, IterationDone)]
     sessions = sorted({value.session for _, value in done})
     trades = [trade for trade in (*book.closed, *book.open.values()) if trade.entered]
@@ -79,6 +86,36 @@ def run_record(rows: Sequence[Row], book: Book, source: Source | None, facts: Ru
         entries=sum(isinstance(row.value, Submit) and row.value.covers is None for row in rows),
         costs_usd=sum(shortfall(trade, trade.decided_price, facts.fee_bps).total_usd for trade in trades),
         notes=facts.notes,
+        spreads=() if spreads is None else spread_trips(spreads),
+    )
+
+
+def spread_trips(spreads: SpreadBook) -> tuple[SpreadTrip, ...]:
+    """Every spread of which anything was sold, by its opening."""
+    sold = (spread for spread in (*spreads.closed.values(), *spreads.open.values()) if spread.sold)
+    return tuple(sorted(map(_spread_trip, sold), key=lambda trip: (trip.opened_at, trip.key)))
+
+
+def _spread_trip(spread: Spread) -> SpreadTrip:
+    plan, short, long = spread.plan, occ.parse(spread.plan.short), occ.parse(spread.plan.long)
+    result = result_of(spread) if spread.is_closed else None
+    return SpreadTrip(
+        key=plan.key,
+        underlying=plan.underlying,
+        short=plan.short,
+        long=plan.long,
+        short_strike=float(short.strike),
+        long_strike=float(long.strike),
+        expiration=short.expiration,
+        contracts=spread.sold,
+        opened_at=spread.opened_at or plan.decided_at,
+        credit=float(spread.credit or 0),
+        credit_usd=float(spread.credit_usd),
+        phase=spread.phase.value,
+        closed_at=spread.closed_at,
+        debit_usd=None if result is None else float(result.debit_usd),
+        pnl_usd=None if result is None else float(result.pnl_usd),
+        exit_reason=spread.why if spread.is_closed else None,
     )
 
 
@@ -88,7 +125,7 @@ def counts(rows: Iterable[Row]) -> Counts:
     said = (value for value in values if isinstance(value, BrokerRefusal))
     refused = [value for value in said if not value.unsent and value.message != NOBODY_ANSWERED]
     return Counts(
-        orders_submitted=sum(isinstance(value, Submit) for value in values),
+        orders_submitted=sum(isinstance(value, NewOrder) for value in values),
         orders_rejected=len(refused),
         orders_rejected_unexplained=sum(not value.explained for value in refused),
         fills=sum(isinstance(value, OrderEvent) and value.fill is not None for value in values),
@@ -195,6 +232,6 @@ def _daily(source: Source | None, symbols: set[str], sessions: Sequence[date]) -
 
 
 def _between(bars: DailyBars, first: date, last: date) -> DailyBars:
-    chosen = [place for place, day in enumerate(bars.sessions) if first <= day <= last]
+    chosen = slice(bisect_left(bars.sessions, first), bisect_right(bars.sessions, last))
     columns: dict[str, Any] = {name: getattr(bars, name)[chosen] for name in ("open", "high", "low", "close", "volume")}
-    return DailyBars(tuple(bars.sessions[place] for place in chosen), **columns)
+    return DailyBars(bars.sessions[chosen], **columns)

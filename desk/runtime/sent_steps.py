@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from desk.domain.journal import Acknowledged, BrokerRefusal
 from desk.domain.orders import GroupRole, OrderEvent, OrderSpec, OrderStatus
-from desk.domain.steps import Replace, Step, Submit
+from desk.domain.steps import NewOrder, Replace, Step
 
 Member = tuple[str, GroupRole]
 
@@ -34,12 +34,12 @@ class SentSteps:
         if not client_id.startswith(f"{nonce}-"):
             return None
         step = self._steps.get(client_id)
-        return client_id, step.spec.first_role if isinstance(step, Submit) else GroupRole.ENTRY
+        return client_id, step.spec.first_role if isinstance(step, NewOrder) else GroupRole.ENTRY
 
     def given_up(self, key: str) -> OrderSpec | None:
         """What was meant by an order that counts as never sent."""
         step = self._steps.get(key)
-        return step.spec if isinstance(step, Submit) and key in self._unsent else None
+        return step.spec if isinstance(step, NewOrder) and key in self._unsent else None
 
     def was_moved(self, key: str) -> bool:
         """Whether a price of an order group was ever asked to change."""
@@ -55,7 +55,7 @@ class SentSteps:
 
     def unanswered(self) -> list[Step]:
         """Price changes and cancels of which nobody knows whether they were sent."""
-        return [step for key, step in self._steps.items() if not isinstance(step, Submit) and key not in self._answered]
+        return [step for key, step in self._steps.items() if not isinstance(step, NewOrder) and key not in self._answered]
 
     def goes_out(self, step: Step) -> None:
         self._steps[step.key] = step
@@ -68,7 +68,7 @@ class SentSteps:
         """An answer also tells which of the broker's orders belong to a group of the desk's."""
         self._answered.add(ack.key)
         step = self._steps.get(ack.key)
-        group = ack.key if step is None or isinstance(step, Submit) else step.of_key
+        group = ack.key if step is None or isinstance(step, NewOrder) else step.of_key
         self._member_of.update({broker_id: (group, GroupRole(role)) for role, broker_id in ack.broker_ids.items()})
 
     def refuse(self, refusal: BrokerRefusal) -> Step | None:
@@ -77,14 +77,14 @@ class SentSteps:
         if refusal.unsent:
             self._unsent.add(refusal.key)
         step = self._steps.get(refusal.key)
-        if isinstance(step, Submit):
+        if isinstance(step, NewOrder):
             self._refused.add(refusal.key)
         return step
 
     def hear(self, event: OrderEvent) -> None:
         self._member_of[event.broker_id] = (event.key, event.role)
         step = self._steps.get(event.key)
-        if not isinstance(step, Submit) or event.key in self._ended:
+        if not isinstance(step, NewOrder) or event.key in self._ended:
             return
         self._refused.discard(event.key)  # it was given up, and is there after all
         self._unsent.discard(event.key)

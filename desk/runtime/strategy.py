@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,9 +14,10 @@ from desk.domain.decisions import Signal, Target
 from desk.domain.errors import Refused
 from desk.domain.market import DailyBars, Market
 from desk.domain.trades import Book
-from desk.runtime.corridor import Corridor
+from desk.runtime.corridor import Answer, Corridor
 from hedging.plan import HedgePlan
 from hedging.rules import HedgeRules
+from options.gates import Opportunity
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class DeskStrategy(Strategy):
     # Length of the bars wanted in `Market.intraday`: 3600 or 60, None for a strategy that looks at days. A backtest then runs on
     # such bars and looks whenever one has ended; set `self.sleeptime` in `prepare` to look less often.
     bar_seconds: ClassVar[int | None] = None
+    # Further lengths that are shown in `Market.longer`: for one that asks others, each of which looks at its own.
+    longer_bar_seconds: ClassVar[tuple[int, ...]] = ()
+    # Name of the block of settings that is this strategy's own; its values win over others of the same names.
+    settings_block: ClassVar[str | None] = None
 
     @classmethod
     def bound(cls, corridor_for: Callable[[DeskStrategy], Corridor], settings: Any, surroundings: Surroundings) -> type[Self]:
@@ -62,9 +68,11 @@ class DeskStrategy(Strategy):
 
     @classmethod
     def parameters_from(cls, behaviour: Mapping[str, Any]) -> Any:
-        """`Parameters` filled from the settings of the same names; those without a setting keep their defaults."""
+        """`Parameters` filled from the settings of the same names, those of the strategy's own block first; those without a
+        setting keep their defaults."""
         names = getattr(cls.Parameters, "__dataclass_fields__", {})
-        return cls.Parameters(**{name: behaviour[name] for name in names if name in behaviour})
+        given = {**behaviour, **dict(behaviour.get(cls.settings_block or "", ()))}
+        return cls.Parameters(**{name: given[name] for name in names if name in given})
 
     # ---- to write ------------------------------------------------------------------------------------------------------
 
@@ -76,9 +84,19 @@ class DeskStrategy(Strategy):
         """The positions wanted; a symbol that is not mentioned stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} has to say what it wants: write targets(signals, market, book)")
 
+    def opportunities(self, market: Market, book: Book) -> Sequence[Opportunity]:
+        """Underlyings worth an option spread now, the best first; none for a strategy that trades shares alone."""
+        return ()
+
     def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
         """Targets for inverse funds that stand against what is held; None for a strategy that does not hedge."""
         return None
+
+    def answer(self, market: Market, shown: Market, book: Book, equity_usd: float) -> Answer:
+        """What the desk asks for at each look; one that asks other strategies writes this instead of the verbs above."""
+        signals = tuple(self.signals(shown, book))
+        targets, found = tuple(self.targets(signals, shown, book)), tuple(self.opportunities(shown, book))
+        return Answer(signals, self.hedge(market, book, equity_usd), targets, found)
 
     # ---- Lumibot's hooks -----------------------------------------------------------------------------------------------
 
@@ -86,12 +104,14 @@ class DeskStrategy(Strategy):
         corridor_for = type(self).corridor_for
         if corridor_for is None:
             raise RuntimeError(f"{type(self).__name__} is not tied to an account: start it with live_trader.py or a backtest")
-        self.sleeptime = self._backtest_sleeptime() if self.is_backtesting else self.sleeptime_setting
+        self.sleeptime = self.backtest_sleeptime() if self.is_backtesting else self.sleeptime_setting
         self.corridor = corridor_for(self)
         self.prepare()
 
-    def _backtest_sleeptime(self) -> str:
-        return "1D" if self.bar_seconds is None else f"{self.bar_seconds // 60}M"
+    @classmethod
+    def backtest_sleeptime(cls) -> str:
+        """How often a backtest asks: whenever a bar has ended, once a day without bars."""
+        return "1D" if cls.bar_seconds is None else f"{gcd(cls.bar_seconds, *cls.longer_bar_seconds) // 60}M"
 
     def prepare(self) -> None:
         """Called once when the corridor stands; build models and caches here."""

@@ -88,10 +88,12 @@ def _event_text(event: OrderEvent, book: Book) -> str | None:
         left = event.role is GroupRole.TAKE_PROFIT and trade is not None and trade.exit_requested
         # A plain sale is the entry of its own group.
         is_plain_sale = event.role is GroupRole.ENTRY and event.fill.side is Side.SELL
-        done = "sold" if left or is_plain_sale else ROLE_WORDS[event.role]
+        by_side = "bought" if event.fill.side is Side.BUY else "sold"
+        done = "sold" if left or is_plain_sale else ROLE_WORDS.get(event.role, by_side)
         return f"{event.fill.symbol}: {done} {event.fill.quantity} at {event.fill.price:.2f}"
     if event.role is GroupRole.ENTRY and event.status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED}:
-        return f"{event.key.split('-')[-2]}: the entry was {event.status.value}"
+        trade = book.owner(event.key) or book.former(event.key)
+        return None if trade is None else f"{trade.symbol}: the entry was {event.status.value}"
     return None
 
 
@@ -110,7 +112,7 @@ def _position(trade: Trade, last: float | None) -> PositionLine:
 
 def _sold(step: Step, book: Book) -> SaleLine | None:
     """An exit by moving the target, or a trim; None for every other step."""
-    if isinstance(step, Submit):
+    if not isinstance(step, Replace | Cancel):
         return None
     trade = book.owner(step.of_key)
     held = trade.shares if trade else 0

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-
-@dataclass(frozen=True, slots=True)
-class Accepts:
-    """Says in words what a field takes; an error message repeats it."""
-
-    text: str
+from desk.settings.section import (
+    Accepts,
+    Fraction,
+    Minutes,
+    OptionalFraction,
+    OptionalMultiple,
+    Probability,
+    Section,
+    Switch,
+)
+from desk.settings.spreads import SpreadSettings
 
 
 def _each_once(symbols: tuple[str, ...]) -> tuple[str, ...]:
@@ -25,18 +29,26 @@ def _each_once(symbols: tuple[str, ...]) -> tuple[str, ...]:
 
 A_SYMBOL = 'a symbol in capitals, such as AAPL or BRK.B (quote one that YAML reads as yes or no: "ON")'
 
-Fraction = Annotated[float, Field(gt=0, lt=1), Accepts("a fraction above 0 and below 1 (0.05 is 5 %)")]
 Share = Annotated[float, Field(gt=0, le=1), Accepts("a fraction above 0, at most 1 (0.6 is 60 %)")]
-Probability = Annotated[float, Field(ge=0, le=1), Accepts("a probability from 0 to 1")]
 RsiLevel = Annotated[float, Field(gt=0, lt=100), Accepts("a level of the RSI above 0 and below 100")]
 RsiLength = Annotated[int, Field(ge=2, le=250), Accepts("a whole number of daily bars from 2 to 250")]
 Sessions = Annotated[int, Field(ge=1, le=250), Accepts("a whole number of sessions from 1 to 250")]
 BasisPoints = Annotated[float, Field(ge=0, le=1000), Accepts("basis points of the traded value from 0 to 1000 (5 is 0.05 %)")]
-Gain = Annotated[float, Field(gt=0, le=10), Accepts("a fraction above 0, at most 10 (0.05 is 5 %), or null")]
+OptionalBasisPoints = Annotated[
+    float | None, Field(ge=0, le=1000), Accepts("basis points of the traded value from 0 to 1000 (10 is 0.1 %), or null")
+]
+Gain = Annotated[float | None, Field(gt=0, le=10), Accepts("a fraction above 0, at most 10 (0.05 is 5 %), or null")]
 Band = Annotated[float, Field(ge=0, lt=1), Accepts("a fraction from 0, below 1 (0.02 is 2 % of the portfolio)")]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000), Accepts("dollars from 0 to 1,000,000")]
 GuardianSeconds = Annotated[int, Field(ge=1, le=600), Accepts("whole seconds from 1 to 600")]
-Switch = Annotated[bool, Accepts("true or false")]
+# Live a strategy is shown at least 400 bars, and an average of a hundred of them has forgotten how it began.
+AverageBars = Annotated[int, Field(ge=1, le=100), Accepts("a whole number of hourly bars from 1 to 100")]
+ChannelBars = Annotated[int, Field(ge=1, le=250), Accepts("a whole number of hourly bars from 1 to 250")]
+# 400 hourly bars are those of 58 sessions.
+VolumeSessions = Annotated[int, Field(ge=1, le=50), Accepts("a whole number of sessions from 1 to 50")]
+AtrLength = Annotated[int, Field(ge=1, le=250), Accepts("a whole number of daily bars from 1 to 250")]
+Multiple = Annotated[float, Field(gt=0, le=100), Accepts("a number above 0, at most 100 (1.5 is one and a half times as much)")]
+SomeMinutes = Annotated[int, Field(ge=1, le=390), Accepts("whole minutes from 1 to 390, the length of a session")]
 SleepTime = Annotated[
     str,
     Field(pattern=r"^[1-9][0-9]{0,3}[SMHD]$"),
@@ -57,14 +69,6 @@ Holdings = Annotated[Mapping[Symbol, Count], Accepts("symbols with whole shares 
 
 StrategyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$"), Accepts("a strategy's name")]
 Budgets = Annotated[Mapping[StrategyName, Share], Accepts("strategies with shares ({combined: 0.6, ema_cross: 0.4}), or {}")]
-
-
-class Section(BaseModel):
-    """A block of settings: no unknown key, no silent conversion of a value, no change after loading."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, hide_input_in_errors=True
-    )
 
 
 class InverseEtfs(Section):
@@ -112,15 +116,51 @@ class ModelHealth(Section):
     )
 
 
+class EmaCrossSettings(Section):
+    """What the strategy ema_cross trades by."""
+
+    fast_bars: AverageBars = Field(default=9, description="hourly bars in the fast average")
+    slow_bars: AverageBars = Field(default=21, description="hourly bars in the slow average; more than in the fast one")
+
+
+class VolumeBreakoutSettings(Section):
+    """What the strategy volume_breakout trades by."""
+
+    channel_bars: ChannelBars = Field(default=20, description="hourly bars whose highest high a close has to exceed")
+    volume_sessions: VolumeSessions = Field(default=10, description="sessions whose same hour says what volume is usual")
+    volume_multiple: Multiple = Field(default=1.5, description="volume of the breakout as a multiple of the usual one")
+    stop_atr_multiple: Multiple = Field(default=2.0, description="distance of the stop in average true ranges of a day")
+    target_atr_multiple: Multiple = Field(default=4.0, description="distance of the target in average true ranges of a day")
+    trail_atr_multiple: OptionalMultiple = Field(
+        default=None, description="average true ranges at which the stop follows the market up; null for a stop that stays"
+    )
+    atr_length: AtrLength = Field(default=14, description="daily bars in the average true range")
+
+
+class VwapSettings(Section):
+    """What the strategy vwap trades by."""
+
+    settle_minutes: Minutes = Field(default=30, description="minutes after the opening without entries")
+    last_entry_minutes: SomeMinutes = Field(default=60, description="minutes before the close from which nothing is bought")
+    flat_minutes: SomeMinutes = Field(default=10, description="minutes before the close at which everything is sold")
+    reclaim_minutes: SomeMinutes = Field(default=5, description="minutes for which a close above the average counts as new")
+    volume_minutes: SomeMinutes = Field(default=20, description="minutes before the reclaim whose mean volume is usual")
+    volume_multiple: Multiple = Field(default=1.5, description="volume of the reclaim as a multiple of the usual one")
+    lost_fraction: Band = Field(default=0.003, description="distance below the average at which a position is left")
+    stop_atr_multiple: Multiple = Field(default=0.5, description="distance of the stop in average true ranges of a day")
+    target_atr_multiple: Multiple = Field(default=1.0, description="distance of the target in average true ranges of a day")
+    atr_length: AtrLength = Field(default=14, description="daily bars in the average true range")
+
+
 class Behaviour(Section):
     """How the desk trades. Fractions are of one (0.05 is 5 %), levels of the RSI from 0 to 100, costs in basis points."""
 
     stop_loss_fraction: Fraction = Field(default=0.05, description="distance of the stop below the entry limit")
     take_profit_fraction: Fraction = Field(default=0.15, description="distance of the target above the entry limit")
-    break_even_after_fraction: Gain | None = Field(
+    break_even_after_fraction: Gain = Field(
         default=None, description="gain from which the stop goes up to the entry price; null for never"
     )
-    trail_fraction: Fraction | None = Field(
+    trail_fraction: OptionalFraction = Field(
         default=None, description="distance below the market at which the stop follows it up; null for a stop that stays"
     )
     max_position_fraction: Fraction = Field(default=0.15, description="largest share of the portfolio in one position")
@@ -171,6 +211,14 @@ class Behaviour(Section):
     strategy_budgets: Budgets = Field(
         default={}, description="share of the equity for each of several strategies in one account; those left out share the rest"
     )
+    ema_cross: EmaCrossSettings = Field(
+        default=EmaCrossSettings(), strict=False, description="what the strategy ema_cross trades by"
+    )
+    volume_breakout: VolumeBreakoutSettings = Field(
+        default=VolumeBreakoutSettings(), strict=False, description="what the strategy volume_breakout trades by"
+    )
+    vwap: VwapSettings = Field(default=VwapSettings(), strict=False, description="what the strategy vwap trades by")
+    spreads: SpreadSettings = Field(default=SpreadSettings(), strict=False, description="bull put spreads")
     sleeptime: SleepTime = Field(default="1H", description="time between two iterations while the market is open")
     extended_hours: Switch = Field(
         default=False, description="whether stops that the market passes before or after regular hours are sold there, at a limit"
@@ -179,6 +227,9 @@ class Behaviour(Section):
     fee_bps: BasisPoints = Field(default=1.0, description="fees that backtests and the model's labels assume, on each fill")
     slippage_bps: BasisPoints = Field(
         default=5.0, description="slippage that backtests and the model's labels assume, on each fill"
+    )
+    stop_slippage_bps: OptionalBasisPoints = Field(
+        default=None, description="slippage that backtests assume on stops inside a bar; null for twice slippage_bps"
     )
 
     @model_validator(mode="after")
@@ -200,5 +251,27 @@ class Behaviour(Section):
                 "min_position_fraction is {least} and max_position_fraction is {most}: "
                 "with size_by_confidence min_position_fraction must not be the larger one. The defaults are 0.05 and 0.15",
                 {"least": f"{self.min_position_fraction:g}", "most": f"{self.max_position_fraction:g}"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_fast_average_is_the_shorter_one(self) -> Self:
+        if self.ema_cross.fast_bars >= self.ema_cross.slow_bars:
+            raise PydanticCustomError(
+                "average_lengths",
+                "ema_cross.fast_bars is {fast} and ema_cross.slow_bars is {slow}: "
+                "the fast average must have fewer bars than the slow one. The defaults are 9 and 21",
+                {"fast": self.ema_cross.fast_bars, "slow": self.ema_cross.slow_bars},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_bought_when_all_is_sold(self) -> Self:
+        if self.vwap.flat_minutes > self.vwap.last_entry_minutes:
+            raise PydanticCustomError(
+                "session_end",
+                "vwap.flat_minutes is {flat} and vwap.last_entry_minutes is {last}: "
+                "flat_minutes must not be the larger one, as entries end no later than positions. The defaults are 10 and 60",
+                {"flat": self.vwap.flat_minutes, "last": self.vwap.last_entry_minutes},
             )
         return self

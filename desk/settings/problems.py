@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from desk.settings.behaviour import A_SYMBOL, Accepts, Behaviour
+from desk.settings.behaviour import A_SYMBOL, Behaviour
+from desk.settings.section import Accepts
 from desk.settings.yaml_file import Location, dotted
 
 _NOT_TEXT = re.compile(r"^([-+]?[\d._]+(e[-+]?\d+)?|true|false|yes|no|on|off|null|~|)$", re.IGNORECASE)

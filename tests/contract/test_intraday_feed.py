@@ -34,11 +34,12 @@ FIRST, LAST = datetime(2008, 9, 2, 14, 0, tzinfo=UTC), datetime(2008, 9, 3, 19, 
 class Desk:
     """A feed for bars of some length, on the exchange's clock."""
 
-    def __init__(self, exchange: ExchangeProcess, seconds: int) -> None:
+    def __init__(self, exchange: ExchangeProcess, seconds: int, *longer: int) -> None:
         endpoint = Endpoint(exchange.api_key, exchange.api_secret, True, exchange.url, exchange.url, exchange.stream_url)
         self.client = stock_data_client(endpoint)
         self.clock = VirtualClock(now_of(exchange))
-        self.feed = AlpacaMarketFeed(self.client, self.clock, intraday=IntradayHistory(self.client, seconds, market_hours))
+        first, *others = (IntradayHistory(self.client, each, market_hours) for each in (seconds, *longer))
+        self.feed = AlpacaMarketFeed(self.client, self.clock, intraday=first, longer=others)
 
     def look(self) -> dict[str, IntradayBars]:
         return dict(self.feed.observe(SYMBOLS).intraday)
@@ -96,6 +97,25 @@ def test_bars_are_complete_ascending_never_later_than_the_clock_and_those_of_a_l
             same_window = int(np.searchsorted(bars.starts, restarted[symbol].starts[0]))
             rest = IntradayBars(seconds, bars.starts[same_window:], *(getattr(bars, name)[same_window:] for name in COLUMNS))
             assert_equal(rest, restarted[symbol].until(now))
+
+
+def test_each_of_several_lengths_is_that_of_a_feed_of_its_own(exchange: ExchangeProcess, tmp_path: Path) -> None:
+    together, alone = Desk(exchange, 60, 300, 3600), {seconds: Desk(exchange, seconds) for seconds in (60, 300, 3600)}
+    for moment in LOOKS:
+        while not exchange.admin.advance(moment).reached:
+            pass
+        for desk in (together, *alone.values()):
+            desk.clock.move_to(now_of(exchange))
+        before = bars_requests(tmp_path / "access.log", exchange)
+        market = together.feed.observe(SYMBOLS)
+        asked = bars_requests(tmp_path / "access.log", exchange) - before
+        assert asked >= 3 and set(market.longer) == {300, 3600}
+        for seconds, desk in alone.items():
+            mine, theirs = market.with_bars_of(seconds).intraday, desk.look()
+            assert set(mine) == set(theirs) == set(SYMBOLS)
+            for symbol in SYMBOLS:
+                assert_equal(mine[symbol], theirs[symbol])
+    assert asked == 3, "a request for each length"
 
 
 def test_hours_are_counted_from_the_opening_and_made_of_all_their_minutes(exchange: ExchangeProcess) -> None:

@@ -182,13 +182,19 @@ def test_every_order_type_pays_fee_and_slippage_but_a_resting_limit_keeps_its_pr
     costs = Costs(fee_bps=10, slippage_bps=5)
     bars = [FLAT, FLAT, (100, 101, 90, 92), (92, 93, 91, 92)]
     ours = on_desk({0: buy_bracket(stop=95, target=115)}, bars, costs)
-    assert [price for *_, price in ours.fills] == [100.05, 94.9525]
+    assert [price for *_, price in ours.fills] == [100.05, 94.905]  # a stop slips twice as far unless told otherwise
     orders = [order for order in ours.strategy.broker.get_all_orders() if order.is_filled() and order.transactions]
     fees = sorted(round(order.trade_cost, 4) for order in orders)
-    assert fees == [0.9495, 1.0005]
-    assert ours.strategy.cash == pytest.approx(100_000 - 1000.5 + 949.525 - 1.0005 - 0.949525)
+    assert fees == [0.949, 1.0005]
+    assert ours.strategy.cash == pytest.approx(100_000 - 1000.5 + 949.05 - 1.0005 - 0.94905)
     up = [FLAT, FLAT, (100, 116, 99, 110), FLAT]
     assert on_desk({0: buy_bracket(stop=95, target=115)}, up, costs).fills[1] == (DAYS[2], "sell", 10.0, 115.0)
+
+
+def test_a_stop_that_the_opening_has_passed_slips_from_the_opening_as_any_order():
+    gap = [FLAT, FLAT, (90, 91, 89, 90), FLAT]
+    ours = on_desk({0: buy_bracket(stop=95, target=115)}, gap, Costs(slippage_bps=5, stop_slippage_bps=50))
+    assert [price for *_, price in ours.fills] == [100.05, 89.955]
 
 
 def test_a_trailing_stop_pays_its_fee():

@@ -132,6 +132,14 @@ def test_a_bad_row_is_refused_by_file_line_symbol_and_reason(tmp_path, row, reas
     assert "bad.csv:3: " in text and reason in text and "Correct or remove" in text
 
 
+def test_bad_values_and_bad_order_of_one_file_are_told_at_once(tmp_path):
+    rows = ("AAA,2024-07-01,1,2,1,2,5", "AAA,2024-07-02,1,2,NaN,2,5", "AAA,2024-07-02,1,2,1,2,5", "AAA,2024-07-01,1,2,1,2,5")
+    said = refusal(write(tmp_path, "prices.csv", *rows))
+    assert "2 bad rows" in said
+    assert "prices.csv:3: AAA: low 'NaN' is not a finite number" in said
+    assert "prices.csv:5: AAA: duplicate: a second bar at 2024-07-01" in said
+
+
 def test_the_first_ten_bad_rows_are_listed_and_the_rest_counted(tmp_path):
     text = refusal(write(tmp_path, "a.csv", *[f"AAA,{MONDAY},1,2,1,x,5"] * 13))
     assert "13 bad rows" in text and "a.csv:11:" in text and "a.csv:12:" not in text and "and 3 more" in text

@@ -122,10 +122,10 @@ def test_fills_are_told_when_they_happen_and_a_reaction_trades_after_them():
 
 
 def test_every_order_type_pays_and_stops_slip():
-    costs = Costs(fee_bps=10, slippage_bps=5)
+    costs = Costs(fee_bps=10, slippage_bps=5, stop_slippage_bps=8)
     ours = on_desk({"09:31": bracket(stop=95, target=115)}, minutes({"02 10:31": (100, 100, 90, 92)}), costs=costs)
-    assert [price for *_, price in ours.fills] == [100.05, 94.9525]
-    assert ours.strategy.cash == pytest.approx(100_000 - 1000.5 + 949.525 - 1.0005 - 0.949525)
+    assert [price for *_, price in ours.fills] == [100.05, 94.924]
+    assert ours.strategy.cash == pytest.approx(100_000 - 1000.5 + 949.24 - 1.0005 - 0.94924)
     trail = {"09:31": submit(10, "buy"), "10:00": submit(10, "sell", trail_price=5.0)}
     bars = minutes({"02 10:31": (100, 100, 90, 92)})
     paid = [o.trade_cost for o in on_desk(trail, bars, costs=costs).strategy.broker.get_all_orders() if o.transactions]

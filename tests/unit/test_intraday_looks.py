@@ -151,7 +151,7 @@ def test_a_market_shows_what_is_complete_and_a_quote_of_the_last_bar_of_the_sess
     assert not shown["02 09:30"].intraday and shown["02 09:30"].unusable
     assert shown["03 09:30"].last_price("AAA") == 100 and not shown["03 09:30"].quotes
     quote = shown["03 09:37"].quotes["AAA"]
-    assert (quote.bid, quote.ask, quote.last) == (100, 100, 100)
+    assert (quote.bid, quote.ask, quote.last) == (99.99, 100.01, 100)
     assert f"{quote.at.astimezone(NEW_YORK):%H:%M}" == "09:36"
     assert shown["03 09:35"].last_price("AAA") == 102
 
@@ -163,7 +163,7 @@ def test_a_position_that_was_stopped_out_is_not_bought_back_in_its_session_and_l
     told = [(f"{row.time:%d %H:%M}", str(row.side).split("_")[0], float(row.price)) for row in fills.itertuples()]
     assert told == [
         ("02 09:31", "buy", 100.0),
-        ("02 10:32", "sell", 95.19),  # 5 % below the limit of the entry, which is a little above the last price
+        ("02 10:32", "sell", 95.2),  # 5 % below the limit of the entry, which is a little above the offer
         ("03 09:30", "buy", 100.0),
         ("05 09:30", "sell", 100.0),
     ]

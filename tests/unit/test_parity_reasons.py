@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from desk.data.source import Source
 from desk.domain.orders import GroupRole, Side
 from desk.research.parity import Line, Pair, Refused, Told
 from desk.research.parity_reasons import Cause, Evidence
-from desk.research.parity_runs import BarEnds
+from desk.research.parity_runs import BarEnds, Setting
+from desk.runtime.strategy import DeskStrategy
+from desk.settings.load import load_settings
 
 AT = datetime(2024, 1, 3, 15, 30, tzinfo=UTC)  # 10:30 in New York
 BUY = Line(AT, AT.date(), "A", Side.BUY, 100, 100.0, GroupRole.ENTRY, 100.2, 100)
@@ -26,7 +29,7 @@ def bars(lows: float = 94.5, highs: float = 100.5) -> pd.DataFrame:
 
 
 def cause(pair: Pair, backtest: Told = NOTHING, live: Told = NOTHING, frame: pd.DataFrame | None = None) -> Cause:
-    return Evidence(backtest, live, {"A": bars() if frame is None else frame}, 3600, 6.0).explained(pair).cause
+    return Evidence(backtest, live, {"A": bars() if frame is None else frame}, 3600).explained(pair).cause
 
 
 def account(equity_usd: float) -> Told:
@@ -114,4 +117,30 @@ def test_a_fill_without_a_counterpart_and_without_a_reason_is_unexplained() -> N
 )
 def test_stamps_are_the_ends_of_bars_inside_a_session(now: str, fires: str) -> None:
     moment = datetime.fromisoformat(now)
-    assert BarEnds(3600).get_next_fire_time(None, moment) == datetime.fromisoformat(fires)
+    assert BarEnds(3600, 3600).get_next_fire_time(None, moment) == datetime.fromisoformat(fires)
+
+
+@pytest.mark.parametrize(
+    ("now", "fires"),
+    [
+        ("2024-01-03T14:30Z", "2024-01-03T15:00Z"),
+        ("2024-01-03T15:00Z", "2024-01-03T15:00Z"),
+        ("2024-01-03T15:01Z", "2024-01-03T16:00Z"),
+        ("2024-01-03T20:01Z", "2024-01-04T15:00Z"),
+    ],
+)
+def test_stamps_follow_data_that_counts_its_hours_by_the_clock(now: str, fires: str) -> None:
+    assert BarEnds(3600, 1800).get_next_fire_time(None, datetime.fromisoformat(now)) == datetime.fromisoformat(fires)
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "bar_seconds", "ends"),
+    [("09:00", "1h", 3600, 1800), ("09:30", "1h", 3600, 3600), ("09:30", "1min", 3600, 3600), ("09:30", "1min", 60, 60)],
+)
+def test_the_first_bar_of_a_session_ends_where_the_data_says(first: str, step: str, bar_seconds: int, ends: int) -> None:
+    days = [pd.date_range(f"2024-01-0{day} {first}", periods=7, freq=step, tz="America/New_York") for day in (3, 4)]
+    frame = pd.DataFrame(index=days[0].append(days[1]).tz_convert("UTC"))
+    source = Source("test", "test", {}, {}, {"A": frame})
+    wanted = type("Wanted", (DeskStrategy,), {"bar_seconds": bar_seconds})
+    settings = load_settings(config=None, environ={}, dotenv=None)
+    assert Setting("wanted", wanted, settings, source, None, 1).first_end_seconds == ends

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.research.deflated_sharpe import deflated_sharpe, expected_highest, moments
+from desk.research.deflated_sharpe import CONFIDENT, deflated_sharpe, expected_highest, moments, variance_of_trials
 
 # Bailey and Lopez de Prado (2014), the numerical example: a Sharpe ratio of 2.5 a year over five years of 250 days, the
 # trials' ratios with a variance of 1/2 a year, skewness -3 and kurtosis 10.
@@ -52,3 +52,25 @@ def test_moments_are_those_of_the_whole_sample():
     assert skewness == pytest.approx(0.5 / math.sqrt(3 / 16))
     assert kurtosis == pytest.approx((1 - 9 / 16) / (3 / 16))
     assert moments(np.zeros(5)) == (0.0, 3.0)
+
+
+def test_trials_that_nobody_shows_vary_as_worthless_ones_do():
+    alike = [0.05, 0.05, 0.05]
+    assert variance_of_trials(alike, 0, 400) == pytest.approx(0, abs=1e-12)
+    assert variance_of_trials(alike, 3, 400) == pytest.approx(0.5 / 400)
+    apart = [-0.2, 0.0, 0.2]
+    assert variance_of_trials(apart, 7, 400) == pytest.approx(0.04)  # more than chance would make: that is what they do
+    assert variance_of_trials([0.1], 0, 400) == 1 / 400
+
+
+def test_the_best_of_fifty_worthless_versions_is_seldom_called_proven():
+    rng = np.random.default_rng(4)
+    days, versions, rounds = 400, 50, 300
+    proven = naive = 0
+    for _ in range(rounds):
+        returns = rng.normal(0, 0.01, (versions, days))
+        best = float((returns.mean(axis=1) / returns.std(axis=1, ddof=1)).max())
+        variance = variance_of_trials([best, best], versions - 2, days)
+        proven += deflated_sharpe(best, days, 0.0, 3.0, versions, variance) >= CONFIDENT
+        naive += deflated_sharpe(best, days, 0.0, 3.0, 1, variance) >= CONFIDENT
+    assert proven / rounds <= 0.05 < 0.5 < naive / rounds

@@ -39,6 +39,7 @@ class ErrorClass(StrEnum):
     ALREADY_ENDED = "already_ended"
     DUPLICATE_ID = "duplicate_id"
     WRONG_SIDE_OF_POSITION = "wrong_side_of_position"
+    TOO_LATE = "too_late"
     REFUSED = "refused"
 
 
@@ -88,6 +89,7 @@ MEANING: Mapping[ErrorClass, Meaning] = {
     ErrorClass.ALREADY_ENDED: Meaning(_MAYBE, Retry.LOOK_UP, "The order has ended, or another one has taken its place."),
     ErrorClass.DUPLICATE_ID: Meaning(_DONE, Retry.LOOK_UP, "An order with this id is at the broker already."),
     ErrorClass.WRONG_SIDE_OF_POSITION: Meaning(_NOT, Retry.DECIDE_AGAIN, "The position is not what this order was made for."),
+    ErrorClass.TOO_LATE: Meaning(_NOT, Retry.NEVER, "The contract or the session is at its end; no such order is taken."),
     ErrorClass.REFUSED: Meaning(_NOT, Retry.NEVER, "The broker refuses this request as it is."),
 }
 
@@ -162,6 +164,7 @@ REFUSALS: tuple[Row, ...] = (
     Row(ErrorClass.ALREADY_ENDED, r"already in \W?\w+\W? state|already replaced|in (?:filled|canceled|expired) status"),
     Row(ErrorClass.DUPLICATE_ID, r"client_order_id must be unique"),
     Row(ErrorClass.WRONG_SIDE_OF_POSITION, r"must be (?:entry|exit) orders|position intent mismatch"),
+    Row(ErrorClass.TOO_LATE, r"contract.* (?:is |has )?expire[sd]\b|only allowed during market hours"),
     # Of keys that are known and not allowed here the data API says no more than this, without a code.
     Row(ErrorClass.UNAUTHORIZED, r"^(?:forbidden|unauthorized|request is not authorized)\.?$"),
 )

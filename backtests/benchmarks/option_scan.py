@@ -1,0 +1,149 @@
+"""A look at the puts of many underlyings through the desk's option feed: seconds, requests, and whose seconds they are.
+
+    python -m benchmarks.option_scan [--symbols 100]        (with backtests as the working folder)
+
+The exchange on this machine makes the answers while the client waits, so its part is taken out: the same answers, kept from a
+look over the network, are read once more without it; beside that alpaca-py's own models read them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from alpaca.data.historical.utils import parse_obj_as_symbol_dict
+from alpaca.data.models import OptionsSnapshot
+
+from benchmarks.rules import Task, frames, traded_sessions
+from desk.brokers.alpaca_clients import option_data_client, stock_data_client, trading_client
+from desk.brokers.alpaca_open_interest import OpenInterest
+from desk.brokers.alpaca_options import AlpacaOptionFeed, read_quotes
+from desk.brokers.endpoint import Endpoint
+from desk.exchange.config import ExchangeConfig
+from desk.exchange.process import ExchangeProcess
+from desk.runtime.clock import VirtualClock
+
+FIRST_DAYS, LAST_DAYS = 14, 60
+LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Seconds of a look at `symbols` underlyings and of its parts; `puts` in all, and the requests that it took."""
+
+    symbols: int
+    puts: int
+    requests: int
+    seconds: float
+    waiting_seconds: float
+    reading_seconds: float
+    models_seconds: float
+
+    @property
+    def client_seconds(self) -> float:
+        """All but the wait for answers: making requests, taking JSON apart, reading it."""
+        return self.seconds - self.waiting_seconds
+
+
+class Watched:
+    """Notes of a client's requests: how often, how long until the answer was there, and what the last ones were."""
+
+    def __init__(self, client: Any) -> None:
+        self.count, self.seconds = 0, 0.0
+        self.answers: list[bytes] = []
+        self._send = client._session.send
+        client._session.send = self.send
+
+    def send(self, *arguments: Any, **options: Any) -> Any:
+        began = perf_counter()
+        answer = self._send(*arguments, **options)
+        self.seconds += perf_counter() - began
+        self.count += 1
+        self.answers.append(answer.content)
+        return answer
+
+
+@contextmanager
+def exchange_of(task: Task, folder: Path) -> Iterator[ExchangeProcess]:
+    """An exchange whose market is synthetic, one hour into its first traded session."""
+    data = folder / "data"
+    data.mkdir()
+    pd.concat(frame.rename_axis("timestamp").assign(symbol=symbol) for symbol, frame in frames(task).items()).to_csv(
+        data / "market.csv", date_format="%Y-%m-%d"
+    )
+    start: date = traded_sessions(task)[0]
+    log = folder / "access.jsonl"
+    with ExchangeProcess(ExchangeConfig(str(data), start, access_log=log), folder / "exchange.log") as exchange:
+        morning = datetime.fromisoformat(exchange.admin.status()["now"]) + timedelta(hours=2, minutes=30)
+        while not exchange.admin.advance(morning).reached:
+            pass
+        yield exchange
+
+
+def look(feed: AlpacaOptionFeed, symbols: list[str], today: date) -> int:
+    """Ask for all chains as a search for spreads does. Returns the number of puts that are quoted."""
+    first, last = today + timedelta(days=FIRST_DAYS), today + timedelta(days=LAST_DAYS)
+    spots = feed.spots(symbols)
+    chains = [feed.chain(symbol, first, last, spot * LOWEST_OF_SPOT, spot * HIGHEST_OF_SPOT) for symbol, spot in spots.items()]
+    return sum(len(chain.quotes) for chain in chains)
+
+
+def measure(symbols: int, with_interest: bool = False) -> list[Scan]:
+    """The first look, for which the exchange prepares its day, and the two that follow it."""
+    task = Task(symbols, 2)
+    with TemporaryDirectory(prefix="scan-") as folder, exchange_of(task, Path(folder)) as exchange:
+        endpoint = Endpoint(exchange.api_key, exchange.api_secret, True, exchange.url, exchange.url)
+        clock = VirtualClock(datetime.fromisoformat(exchange.admin.status()["now"]))
+        clients = option_data_client(endpoint), stock_data_client(endpoint, is_raw=True), trading_client(endpoint)
+        options, stocks, api = clients
+        notes = [Watched(client) for client in clients]
+        feed = AlpacaOptionFeed(options, stocks, clock, interest=OpenInterest(api) if with_interest else None)
+        names = [f"S{number:03}" for number in range(symbols)]
+        found = []
+        for _ in range(3):
+            for each in notes:
+                each.count, each.seconds, each.answers = 0, 0.0, []
+            began = perf_counter()
+            puts = look(feed, names, clock.now().date())
+            seconds = perf_counter() - began
+            waited, count = sum(each.seconds for each in notes), sum(each.count for each in notes)
+            reading, models = _read_again([json.loads(each)["snapshots"] for each in notes[0].answers])
+            found.append(Scan(symbols, puts, count, seconds, waited, reading, models))
+        return found
+
+
+def _read_again(chains: list[dict[str, Any]]) -> tuple[float, float]:
+    """Seconds that the desk's reading of the chains takes, and alpaca-py's models."""
+    began = perf_counter()
+    for chain in chains:
+        dict(read_quotes(chain, {}))
+    between = perf_counter()
+    for chain in chains:
+        parse_obj_as_symbol_dict(OptionsSnapshot, chain)
+    return between - began, perf_counter() - between
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How long a look at many option chains takes.")
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--interest", action="store_true", help="ask for open interest too")
+    options = parser.parse_args()
+    for number, scan in enumerate(measure(options.symbols, options.interest), start=1):
+        print(
+            f"look {number}: {scan.symbols} underlyings, {scan.puts} puts, {scan.requests} requests, {scan.seconds:.2f} s; "
+            f"waiting for the exchange {scan.waiting_seconds:.2f} s, the client {scan.client_seconds:.2f} s, "
+            f"of which reading quotes {scan.reading_seconds:.2f} s (alpaca-py's models: {scan.models_seconds:.2f} s)"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What the account tells of contracts that ended without an order, and of its positions, as the desk's `OptionActivities`.
+
+No stream tells of an assignment, an exercise or an expiration; activities do, at a paper account on the next day
+(https://docs.alpaca.markets/docs/options-trading-overview), and positions do at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from desk.brokers.alpaca_activities import Raw, activities
+from desk.brokers.alpaca_facts import moment
+from desk.core.ports import OptionActivity
+from desk.core.residue import whole
+from desk.domain.spreads import Settlement
+
+NEW_YORK = ZoneInfo("America/New_York")
+KINDS: Mapping[str, Settlement] = {
+    "OPASN": Settlement.ASSIGNED,
+    "OPEXC": Settlement.EXERCISED,
+    "OPEXP": Settlement.EXPIRED,
+}
+# An activity has a day for certain, so a broker may judge it by the beginning of its day.
+A_DAY = timedelta(days=1)
+TAKEN_BACK = "canceled"
+
+
+class AlpacaOptionActivities:
+    """Implements `desk.core.ports.OptionActivities` over a trading client; one request for each hundred activities."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def since(self, moment: datetime) -> tuple[OptionActivity, ...]:
+        """Raises KeyError or ValueError for a row that cannot be read: contracts ended, and nobody knows how many."""
+        rows = activities(self._api, ",".join(KINDS), moment - A_DAY)
+        found = [read_activity(raw) for raw in rows if raw.get("status") != TAKEN_BACK]
+        return tuple(sorted((each for each in found if each.at > moment), key=lambda each: (each.at, each.id)))
+
+    def positions(self) -> Mapping[str, int]:
+        """One request."""
+        return {str(raw["symbol"]): read_position(raw) for raw in self._api.get("/positions")}
+
+
+def read_activity(raw: Raw) -> OptionActivity:
+    """One activity; its quantity is what the position changed by, so the sign says on which side it was."""
+    return OptionActivity(str(raw["id"]), str(raw["symbol"]), KINDS[raw["activity_type"]], abs(whole(raw["qty"])), _happened(raw))
+
+
+def _happened(raw: Raw) -> datetime:
+    """When it was entered; of one with a day alone the end of that day in New York, so that no look of the day has seen it."""
+    if raw.get("created_at"):
+        return moment(raw["created_at"])
+    day = date.fromisoformat(str(raw["date"])[:10])
+    return datetime.combine(day + A_DAY, time(), NEW_YORK).astimezone(UTC)
+
+
+def read_position(raw: Raw) -> int:
+    """Contracts or whole shares, below zero for a short one, whether the quantity says so or the side alone does."""
+    count = abs(whole(raw["qty"]))
+    return -count if raw.get("side") == "short" or str(raw["qty"]).startswith("-") else count

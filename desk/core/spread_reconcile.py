@@ -1,0 +1,68 @@
+"""Reconciliation of option spreads: what of the account is theirs, and where the broker's positions differ from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from desk.core.reconcile import BrokerView
+from desk.core.spread_book import SpreadBook
+from desk.domain.options import CONTRACT_SHARES
+
+
+@dataclass(frozen=True, slots=True)
+class ContractBreak:
+    """Contracts, or shares that came for them, of which the broker has other ones than the journal says."""
+
+    symbol: str
+    expected: int
+    there: int
+
+    def __str__(self) -> str:
+        return f"{self.symbol}: the journal says {self.expected:+d}, the broker {self.there:+d}"
+
+
+def contract_breaks(book: SpreadBook, positions: Mapping[str, int]) -> tuple[ContractBreak, ...]:
+    """Differences in the contracts of open spreads; those of somebody else in the same account are nobody's business here."""
+    ours: dict[str, int] = {}
+    for spread in book.open.values():
+        for symbol, count in ((spread.plan.short, -spread.short), (spread.plan.long, spread.long)):
+            ours[symbol] = ours.get(symbol, 0) + count
+    found = (ContractBreak(symbol, count, positions.get(symbol, 0)) for symbol, count in sorted(ours.items()))
+    return tuple(each for each in found if each.expected != each.there)
+
+
+def without_spreads(view: BrokerView, book: SpreadBook, expected: Mapping[str, int]) -> BrokerView:
+    """The broker's word on everything else, so that stocks are compared as if there were no spreads.
+
+    `expected` are shares by symbol that the rest of the account should have. Shares that came or went for contracts a moment
+    ago, and are not booked yet, are left out: whoever looks after the spreads books them.
+    """
+    contracts = book.every_contract()
+    if not contracts:
+        return view
+    shares = without_contracts(view.shares, book, expected)
+    orders = view.orders
+    if orders is not None:
+        orders = [each for each in orders if each.symbol not in contracts and not (each.key and book.owns(each.key))]
+    fills = [
+        each
+        for each in view.fills
+        if each.symbol not in contracts and not (each.member and book.owns(each.member.rpartition(":")[0]))
+    ]
+    return replace(view, shares=shares, orders=orders, fills=fills)
+
+
+def without_contracts(shares: Mapping[str, int], book: SpreadBook, expected: Mapping[str, int]) -> dict[str, int]:
+    """Shares by symbol that are not a spread's."""
+    contracts = book.every_contract()
+    left = {symbol: count for symbol, count in shares.items() if symbol not in contracts}
+    for underlying in {spread.plan.underlying for spread in book.open.values()}:
+        mine = [spread for spread in book.open.values() if spread.plan.underlying == underlying]
+        there = left.get(underlying, 0) - sum(spread.stock for spread in mine)
+        most = CONTRACT_SHARES * sum(spread.short for spread in mine)
+        least = -CONTRACT_SHARES * sum(spread.long for spread in mine)
+        surplus = there - expected.get(underlying, 0)
+        is_settling = surplus % CONTRACT_SHARES == 0 and least <= surplus <= most
+        left[underlying] = expected.get(underlying, 0) if is_settling else there
+    return left

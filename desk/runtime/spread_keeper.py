@@ -1,0 +1,333 @@
+"""Looks after option spreads between iterations: asks what no stream tells, reads the quotes, and has the desk do what is due."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from threading import Lock
+
+from alpaca.common.exceptions import APIError
+from requests import RequestException
+
+from desk.core.ports import OptionActivities, OptionActivity, OptionFeed
+from desk.core.spread_book import SpreadBook
+from desk.core.spread_entry import SpreadPolicy, rolled_plan
+from desk.core.spread_moves import Sight
+from desk.core.spread_reconcile import ContractBreak, contract_breaks
+from desk.data import calendars
+from desk.domain.options import CONTRACT_SHARES, OptionQuote
+from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadSettled, SpreadTurned, Turn
+from desk.runtime.desk import Desk
+from desk.runtime.spreads import Spreads
+from options import occ
+from options.exits import Leave, Look, Roll, wish
+from options.expirations import days_left, new_york_day
+from options.refusals import SpreadRefusal
+from options.roll import roll_target
+
+log = logging.getLogger(__name__)
+Hours = Callable[[datetime], tuple[datetime, datetime] | None]
+# Activities of a spread's last days come the next morning; a long weekend may lie between.
+LOOK_BACK = timedelta(days=7)
+# A difference in positions that nothing explains is believed when it has lasted so long.
+BELIEVED_AFTER = timedelta(minutes=10)
+# Contracts are listed around the market; those further off are no candidates to roll into.
+LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
+IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Time between two looks while orders work, while spreads are only held, and between two questions for activities."""
+
+    working: timedelta
+    held: timedelta
+    account: timedelta
+
+
+LIVE_PACE = Pace(timedelta(seconds=2), timedelta(minutes=1), timedelta(minutes=5))
+# In a replay each look costs a request, and time stands still until it is answered.
+REPLAY_PACE = Pace(timedelta(seconds=10), timedelta(minutes=30), timedelta(hours=2))
+
+
+class SpreadKeeper:
+    """Any thread may have it look; one look at a time. What it has done goes through the desk, so all of it is journaled."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        feed: OptionFeed,
+        activities: OptionActivities,
+        hours: Hours,
+        pace: Pace,
+        policy: SpreadPolicy,
+        show: Callable[[str], None],
+        resync: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._desk = desk
+        self._feed = feed
+        self._activities = activities
+        self._hours = hours
+        self._pace = pace
+        self._policy = policy
+        self._show = show
+        self._resync = resync
+        self._lock = Lock()
+        self._looked_at: datetime | None = None
+        self._asked_at: datetime | None = None
+        self._odd_since: dict[str, datetime] = {}
+        self._told: dict[str, str] = {}
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When to look again, which may be past; None while there is no spread."""
+        open_spreads = self._desk.spreads.open.values()
+        if not open_spreads:
+            return None
+        if self._looked_at is None:
+            return now
+        if self._hours(now) is None:
+            return _next_opening(now)
+        is_moving = any(spread.phase in IN_MOTION or spread.working for spread in open_spreads)
+        return self._looked_at + (self._pace.working if is_moving else self._pace.held)
+
+    def look(self, now: datetime) -> None:
+        """Ask for what is new, and have the desk do what is due about each spread. A broker that is silent tells nothing new."""
+        with self._lock:
+            self._look(now)
+
+    def _look(self, now: datetime) -> None:
+        if not self._desk.spreads.open:
+            return
+        self._looked_at = now
+        self._ask_the_account(now)
+        hours = self._hours(now)
+        quotes, spots = self._market(now) if hours is not None else ({}, {})
+        for spread in tuple(self._desk.spreads.open.values()):
+            sight = self._sight(spread, now, hours, quotes, spots)
+            self._tend(spread.key, sight)
+        self._tell()
+
+    def _tend(self, key: str, sight: Sight) -> None:
+        self._desk.about_spreads(lambda spreads: spreads.tend(key, sight))
+
+    def _market(self, now: datetime) -> tuple[Mapping[str, OptionQuote], Mapping[str, float]]:
+        spreads = self._desk.spreads.open.values()
+        symbols = sorted({symbol for spread in spreads for symbol in (spread.plan.short, spread.plan.long)})
+        try:
+            return self._feed.quotes(symbols), self._feed.spots(sorted({spread.plan.underlying for spread in spreads}))
+        except (RequestException, APIError) as error:
+            log.warning("no quotes to look after spreads by at %s: %r", now, error)
+            return {}, {}
+
+    def _sight(
+        self,
+        spread: Spread,
+        now: datetime,
+        hours: tuple[datetime, datetime] | None,
+        quotes: Mapping[str, OptionQuote],
+        spots: Mapping[str, float],
+    ) -> Sight:
+        look = look_at(spread, now, hours is not None, quotes, spots.get(spread.plan.underlying), self._policy)
+        wanted = self._wish(spread, look) if spread.sold and not spread.is_closed else None
+        return Sight(now, hours is not None, may_open=True, has_ended=look.is_over, quotes=quotes, wish=wanted)
+
+    # ---- wishes ------------------------------------------------------------------------------------------------------------
+
+    def _wish(self, spread: Spread, look: Look) -> SpreadTurned | None:
+        if spread.phase not in (SpreadPhase.OPEN, SpreadPhase.ENTERING, SpreadPhase.ROLLING):
+            return None
+        wanted = wish(look, spread.plan.rules)
+        if wanted is None:
+            return None
+        if isinstance(wanted, Leave):
+            # A roll is on its way out already; only a rule that cannot wait ends it.
+            return SpreadTurned(spread.key, Turn.LEAVE, wanted.reason)
+        if spread.phase is SpreadPhase.ROLLING:
+            return None
+        return self._roll(spread, wanted, look)
+
+    def _roll(self, spread: Spread, wanted: Roll, look: Look) -> SpreadTurned:
+        """Have the desk open what the spread is to be rolled into; what could not be rolled before is left."""
+        leave = SpreadTurned(spread.key, Turn.LEAVE, wanted.reason)
+        was_tried = any(each.plan.rolled_from == spread.key for each in self._desk.spreads.closed.values())
+        if spread.phase is not SpreadPhase.OPEN or was_tried or look.spot is None:
+            return leave
+        window, today = self._policy.roll.spread.window, new_york_day(look.now)
+        last = today + timedelta(days=window.max_days)
+        try:
+            chain = self._feed.chain(
+                spread.plan.underlying,
+                occ.parse(spread.plan.short).expiration,
+                last,
+                look.spot * LOWEST_OF_SPOT,
+                look.spot * HIGHEST_OF_SPOT,
+            )
+        except (RequestException, APIError) as error:
+            log.warning("no chain to roll %s into: %r", spread.key, error)
+            return leave
+        found = roll_target(chain, spread.plan.short, spread.plan.long, self._policy.roll, look.now, _is_session)
+        if isinstance(found, SpreadRefusal):
+            self._show(f"{spread.plan.underlying}: not rolled, {found.text}")
+            return leave
+        count, least = min(spread.short, spread.long), self._policy.roll.min_net_credit
+
+        def begin(spreads: Spreads) -> None:
+            key = spreads.key(spread.plan.underlying, look.now)
+            spreads.open(rolled_plan(spread.plan, found.spread, least, count, key, look.now))
+
+        self._desk.about_spreads(begin)
+        return SpreadTurned(spread.key, Turn.ROLL, wanted.reason)
+
+    # ---- the account -------------------------------------------------------------------------------------------------------
+
+    def _ask_the_account(self, now: datetime) -> None:
+        """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
+        if self._asked_at is not None and now - self._asked_at < self._pace.account:
+            return
+        try:
+            self._book_activities(now)
+            self._book_positions(now)
+            self._asked_at = now
+        except (RequestException, APIError) as error:
+            log.warning("the account's options could not be asked for at %s: %r", now, error)
+
+    def _book_activities(self, now: datetime) -> None:
+        for activity in self._activities.since(now - LOOK_BACK):
+            for said in settlements(self._desk.spreads, activity):
+                self._settle(said, now)
+
+    def _settle(self, said: SpreadSettled, now: datetime) -> None:
+        self._desk.about_spreads(lambda spreads: spreads.settle(said, now))
+
+    def _book_positions(self, now: datetime) -> None:
+        """What the positions say that the activities do not say yet: shares that came for contracts."""
+        book = self._desk.spreads
+        if any(spread.working for spread in book.open.values()):
+            return  # a fill may be on its way
+        positions = self._activities.positions()
+        found = contract_breaks(book, positions)
+        for each in found:
+            for said in self._inferred(each, book, positions, now):
+                self._settle(said, now)
+        left = contract_breaks(self._desk.spreads, positions)
+        self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
+
+    def _inferred(
+        self, found: ContractBreak, book: SpreadBook, positions: Mapping[str, int], now: datetime
+    ) -> Iterable[SpreadSettled]:
+        """Assignments of sold puts for which the shares are there."""
+        owners = [spread for spread in book.of_contract(found.symbol) if spread.plan.short == found.symbol]
+        gone = found.there - found.expected
+        if not owners or gone <= 0:
+            return
+        underlying = owners[0].plan.underlying
+        known = self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
+        known += sum(spread.stock for spread in book.open.values() if spread.plan.underlying == underlying)
+        came = (positions.get(underlying, 0) - known) // CONTRACT_SHARES
+        left = min(gone, max(came, 0))
+        for spread in owners:
+            count = min(left, spread.short)
+            left -= count
+            if count:
+                strike = occ.parse(found.symbol).strike
+                yield SpreadSettled(
+                    spread.key,
+                    found.symbol,
+                    Settlement.ASSIGNED,
+                    count,
+                    count * CONTRACT_SHARES,
+                    strike,
+                    f"seen:{now:%Y%m%dT%H%M%S}",
+                )
+
+    def _believe(self, left: list[ContractBreak], now: datetime) -> None:
+        """Halt on a difference that lasts: the desk opens nothing more, and a person looks."""
+        self._odd_since = {each.symbol: self._odd_since.get(each.symbol, now) for each in left}
+        if left:
+            self._resync()
+        lasting = [each for each in left if now - self._odd_since[each.symbol] >= BELIEVED_AFTER]
+        if lasting:
+            self._desk.halt("; ".join(str(each) for each in lasting))
+
+    def _tell(self) -> None:
+        """Say where each spread goes, once."""
+        book = self._desk.spreads
+        known = {key: spread for key in {*self._told, *book.open} if (spread := book.spread(key)) is not None}
+        for key, spread in known.items():
+            if self._told.get(key) != spread.phase:
+                self._show(f"{spread.plan.underlying} {spread.plan.short}/{spread.plan.long}: {spread.phase}, {spread.why}")
+        self._told = {key: spread.phase for key, spread in known.items() if not spread.is_closed}
+
+
+def look_at(
+    spread: Spread,
+    now: datetime,
+    is_open: bool,
+    quotes: Mapping[str, OptionQuote],
+    spot: float | None,
+    policy: SpreadPolicy,
+) -> Look:
+    """What the exit rules are shown of a spread at `now` (aware)."""
+    plan, contract = spread.plan, occ.parse(spread.plan.short)
+    short, long = quotes.get(plan.short), quotes.get(plan.long)
+    has_pair = short is not None and long is not None and short.ask > 0
+    today = new_york_day(now)
+    coming = [day for day in policy.ex_dividends.get(plan.underlying, ()) if day > today]
+    return Look(
+        now=now,
+        is_market_open=is_open,
+        credit=spread.credit or plan.credit,
+        short_strike=contract.strike,
+        days=days_left(contract.expiration, now),
+        minutes_to_close=_minutes_to_close(contract, now),
+        debit_mid=short.mid - long.mid if has_pair and short and long else None,
+        debit_natural=short.ask - long.bid if has_pair and short and long else None,
+        spot=spot,
+        short_delta=None if short is None else short.delta,
+        ex_dividend=min(coming, default=None),
+        next_session=calendars.next_session(today).day,
+    )
+
+
+def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettled, ...]:
+    """What an activity is for each spread that held the contract, the oldest first; what is left over is somebody else's."""
+    every = (*book.open.values(), *book.closed.values())
+    owners = [spread for spread in every if activity.symbol in (spread.plan.short, spread.plan.long)]
+    if any(activity.id in spread.settled for spread in owners):
+        return ()
+    strike, left, found = occ.parse(activity.symbol).strike, activity.contracts, []
+    sign = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}[activity.kind]
+    for spread in owners:
+        held = spread.short + spread.inferred if activity.symbol == spread.plan.short else spread.long
+        count = min(left, held)
+        left -= count
+        if count > 0:
+            shares = sign * count * CONTRACT_SHARES
+            found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id))
+    return tuple(found)
+
+
+def _minutes_to_close(contract: occ.Occ, now: datetime) -> float | None:
+    """Minutes to the contracts' last close on their last day, zero or less after it; None before that day."""
+    if new_york_day(now) < contract.expiration:
+        return None
+    session = calendars.session_on(contract.expiration)
+    return 0.0 if session is None else (session.closes_at - now).total_seconds() / 60
+
+
+def _has_ended(symbol: str, now: datetime) -> bool:
+    minutes = _minutes_to_close(occ.parse(symbol), now)
+    return minutes is not None and minutes <= 0
+
+
+def _is_session(day: date) -> bool:
+    return calendars.session_on(day) is not None
+
+
+def _next_opening(now: datetime) -> datetime:
+    today = calendars.session_on(new_york_day(now))
+    if today is not None and now < today.opens_at:
+        return today.opens_at
+    return calendars.next_session(new_york_day(now)).opens_at

@@ -1,0 +1,505 @@
+"""A pure broker for one option spread, or for two of which one rolls into the other, and everything that may happen between it and
+the desk's book: messages that are taken, refused, lost or late, fills, news in any order, assignments, expirations, crashes.
+
+A world is a desk's book and a broker's. The desk's process may end between any two steps: its book is what the journal's rows
+make of it, and nothing else is kept, so a crash is what it leaves behind: a row without its message, a message without its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+
+from desk.core.groups import side_of
+from desk.core.spread_book import COMES_WITHIN, SpreadBook
+from desk.core.spread_moves import Move, Sight, next_move
+from desk.domain.journal import BrokerRefusal
+from desk.domain.options import OptionQuote
+from desk.domain.orders import TERMINAL, Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, PositionIntent, Side
+from desk.domain.spreads import (
+    Manner,
+    Settlement,
+    Spread,
+    SpreadOpened,
+    SpreadPhase,
+    SpreadPlan,
+    SpreadRules,
+    SpreadSettled,
+    SpreadTurned,
+    Turn,
+)
+from desk.domain.steps import Cancel, SpreadOrder
+
+START = datetime(2026, 1, 5, 15, tzinfo=UTC)
+SHORT, LONG = "SPY260116P00100000", "SPY260116P00095000"
+SHORT_2, LONG_2 = "SPY260220P00098000", "SPY260220P00093000"
+SHARES = "SPY"
+FIRST, SECOND = "one", "two"
+PAIRS = {FIRST: (SHORT, LONG), SECOND: (SHORT_2, LONG_2)}
+STRIKES = {SHORT: Decimal(100), LONG: Decimal(95)}
+S, PHASES = OrderStatus, SpreadPhase
+CLOSES = (PositionIntent.BUY_TO_CLOSE, PositionIntent.SELL_TO_CLOSE)
+# Longer than any wait between two tries; longer than an entry may last, and than a lost order takes to come.
+TICK, LATE = timedelta(minutes=6), COMES_WITHIN + timedelta(hours=1)
+
+
+def _quotes(**bids: str) -> dict[str, OptionQuote]:
+    names = {"short": SHORT, "long": LONG, "short_2": SHORT_2, "long_2": LONG_2}
+    asks = {name: Decimal(bid) + Decimal("0.20") for name, bid in bids.items()}
+    return {names[name]: OptionQuote(names[name], Decimal(bid), asks[name], START) for name, bid in bids.items()}
+
+
+GOOD = _quotes(short="2.00", long="0.90", short_2="2.60", long_2="1.00")
+POOR = _quotes(short="1.20", long="0.90", short_2="1.20", long_2="1.00")
+NO_BID = _quotes(short="2.00", long="0", short_2="2.60", long_2="0")
+MARKETS: tuple[Mapping[str, OptionQuote], ...] = (GOOD, POOR, NO_BID, {})
+
+
+def plan(
+    contracts: int,
+    manner: Manner = Manner.ATOMIC,
+    *,
+    keeps_long: bool = False,
+    rungs: int = 2,
+    is_rolled: bool = False,
+    key: str = FIRST,
+    decided_at: datetime = START,
+) -> SpreadPlan:
+    rules = SpreadRules(rungs=rungs, rung_seconds=60, entry_seconds=12 * 3600, keeps_long=keeps_long, is_rolled=is_rolled)
+    rolled_from, floor = (None, Decimal("0.80")) if key == FIRST else (FIRST, Decimal("0.10"))
+    short, long = PAIRS[key]
+    return SpreadPlan(
+        key, SHARES, short, long, contracts, Decimal("1.10"), floor, rules, "", decided_at, manner, rolled_from=rolled_from
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AtBroker:
+    """An order as the broker has it. `told` is what the desk was told of each member: its status and units filled."""
+
+    spec: OrderSpec
+    status: OrderStatus = S.WORKING
+    filled: int = 0
+    is_cancel_asked: bool = False
+    told: Mapping[GroupRole, tuple[OrderStatus, int]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def left(self) -> int:
+        return 0 if self.is_over else self.spec.quantity - self.filled
+
+    @property
+    def untold(self) -> tuple[GroupRole, ...]:
+        return tuple(role for role in self.spec.roles if self.told.get(role) != (self.status, self.filled))
+
+    def closing(self, symbol: str) -> int:
+        """Contracts of a position that are set aside for it."""
+        if self.spec.position_intent in CLOSES and self.spec.symbol == symbol:
+            return self.left
+        return self.left if any(leg.symbol == symbol and leg.intent in CLOSES for leg in self.spec.legs) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWay:
+    """A message that has not arrived; the desk gave it up at `given_up_at`."""
+
+    spec: OrderSpec
+    given_up_at: datetime | None = None
+
+    def may_come(self, now: datetime) -> bool:
+        return self.given_up_at is None or now < self.given_up_at + COMES_WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Contracts that ended without an order, of which the account's activities will tell; `is_seen` in the positions before."""
+
+    said: SpreadSettled
+    is_seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`held` are the broker's positions, `cash_usd` what trades and settlements there came to. `may_lose` messages of orders with
+    `loses_from` legs at least may be lost from here on, and `may_assign` early assignments happen; unless it `may_refuse`, the broker takes whatever it can."""
+
+    book: SpreadBook
+    now: datetime = START
+    is_open: bool = True
+    has_ended: bool = False
+    held: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    cash_usd: Decimal = Decimal(0)
+    orders: tuple[AtBroker, ...] = ()
+    on_the_way: tuple[OnTheWay, ...] = ()
+    ended: tuple[Ended, ...] = ()
+    may_refuse: bool = True
+    may_lose: int = 1
+    loses_from: int = 0
+    may_assign: int = 1
+    may_expire: bool = True
+    may_close: bool = True
+    has_lost: bool = False
+
+    def of(self, symbol: str) -> int:
+        return self.held.get(symbol, 0)
+
+    def spreads(self) -> dict[str, Spread]:
+        found = {key: self.book.spread(key) for key in PAIRS}
+        return {key: spread for key, spread in found.items() if spread is not None}
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the desk knows all that happened."""
+        return not (self.ended or any(order.untold for order in self.orders) or any(not each.given_up_at for each in self.on_the_way))
+
+    @property
+    def is_flat(self) -> bool:
+        is_over = all(spread.is_closed for spread in self.spreads().values())
+        return is_over and not (any(self.held.values()) or self.orders or self.on_the_way or self.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What leads from one world to another; `is_good` when a broker, a market and a network that do their work lead there."""
+
+    name: str
+    world: World
+    is_good: bool = True
+
+
+def begin(*plans: SpreadPlan, **chances: int | bool) -> World:
+    book = SpreadBook()
+    for each in plans:
+        book = book.opened(SpreadOpened(each))
+    return replace(World(book), **chances)
+
+
+def held_spread(contracts: int, manner: Manner = Manner.ATOMIC, **chances: int | bool) -> World:
+    """A world in which the entry of a spread that may be rolled has filled."""
+    world = begin(plan(contracts, manner, is_rolled=True))
+    wanted = ("an order arrives", "an order fills", "entry is told", "leg_1 is told", "leg_2 is told")
+    while world.spreads()[FIRST].phase is PHASES.ENTERING:
+        world = next(each.world for each in changes(world) if each.name in wanted and each.is_good)
+    return replace(world, **chances)
+
+
+def changes(world: World) -> Iterator[Change]:
+    """All that may happen next."""
+    for key, spread in world.spreads().items():
+        if not spread.is_closed:
+            yield from _desk_moves(world, key)
+    yield from _time_passes(world)
+    for order in world.orders:
+        yield from _order_goes_on(world, order)
+        yield from _news(world, order)
+    for message in world.on_the_way:
+        yield from _message_goes_on(world, message)
+    yield from _contracts_end(world)
+    yield from _settlements(world)
+    yield from _roll_is_prepared(world)
+
+
+# ---- the desk --------------------------------------------------------------------------------------------------------------
+
+
+def _desk_moves(world: World, key: str) -> Iterator[Change]:
+    done: set[object] = set()
+    for sight, is_good in sights(world, key):
+        move = next_move(world.spreads()[key], sight)
+        if move is None or _alike(move) in done:
+            continue
+        done.add(_alike(move))
+        yield from moved(world, move, is_good)
+
+
+def _alike(move: Move) -> object:
+    if isinstance(move, SpreadOrder):
+        return (move.spec.symbol, move.spec.quantity, move.spec.legs, move.spec.position_intent)
+    return (move.turn,) if isinstance(move, SpreadTurned) else (move.of_key,)
+
+
+def sights(world: World, key: str) -> Iterator[tuple[Sight, bool]]:
+    """What the desk may see, and whether that is what it needs to get on."""
+    spread = world.spreads()[key]
+    is_early = spread.phase in (PHASES.ENTERING, PHASES.OPEN, PHASES.ROLLING)
+    turns = (None, Turn.LEAVE, Turn.ROLL) if is_early else (None,)
+    markets = MARKETS[:1] if spread.working else MARKETS
+    for turn in turns:
+        wish = None if turn is None else SpreadTurned(key, turn, "a rule says so")
+        for may_open in (True, False) if is_early else (True,):
+            for quotes in markets:
+                has_ended = world.has_ended and key == FIRST
+                sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, _partner(world, spread))
+                yield sight, may_open and quotes is GOOD and turn is not Turn.ROLL
+
+
+def _partner(world: World, spread: Spread) -> Spread | None:
+    if spread.plan.rolled_from is not None and spread.phase is PHASES.ENTERING:
+        return world.book.spread(spread.plan.rolled_from)
+    into = world.book.open.get(SECOND)
+    return into if spread.key == FIRST and into is not None and into.phase is PHASES.ENTERING else None
+
+
+def moved(world: World, move: Move, is_good: bool) -> Iterator[Change]:
+    """After the row of a move was written: what becomes of its message."""
+    if isinstance(move, SpreadTurned):
+        assert "without their bought ones" not in move.reason, "the desk took half of the news for the whole"
+        yield Change(f"{move.key} {move.turn}", replace(world, book=world.book.turned(move, world.now)), is_good)
+    elif isinstance(move, Cancel):
+        yield from _cancel_goes(world, move, is_good)
+    else:
+        yield from _order_goes(world, move, is_good)
+
+
+def _cancel_goes(world: World, move: Cancel, is_good: bool) -> Iterator[Change]:
+    asked = replace(world, book=world.book.cancel_asked(move, world.now))
+    refused = replace(asked, book=asked.book.cancel_refused(move.of_key))
+    at_broker = next((each for each in world.orders if each.spec.key == move.of_key and not each.is_over), None)
+    yield Change("a cancel is refused", refused, at_broker is None and is_good)
+    if at_broker is None:
+        return
+    there = replace(at_broker, is_cancel_asked=True)
+    yield Change("a cancel arrives", _with_order(asked, there), is_good)
+    yield Change("a cancel is lost", asked, False)
+    # The process ended before it heard the answer.
+    yield Change("a cancel arrives, its answer does not", _with_order(refused, there), False)
+
+
+def _order_goes(world: World, move: SpreadOrder, is_good: bool) -> Iterator[Change]:
+    spec = move.spec
+    sent = replace(world, book=world.book.sent(move, world.now))
+    refusal = BrokerRefusal(spec.key, 403, 40310000, "refused", explained=True)
+    if world.may_refuse or is_refused(world, spec):
+        yield Change("an order is refused", replace(sent, book=sent.book.refused(refusal, world.now)), is_refused(world, spec))
+    if world.may_lose and len(spec.legs) >= world.loses_from:
+        lost = replace(sent, on_the_way=(*sent.on_the_way, OnTheWay(spec)), may_lose=world.may_lose - 1, has_lost=True)
+        yield Change("an order does not arrive", lost, False)
+    if is_refused(world, spec):
+        return
+    there = replace(sent, orders=(*sent.orders, AtBroker(spec)))
+    yield Change("an order arrives, its answer does not", there, False)
+    for role in spec.roles:
+        there = told(there, _order(there, spec.key), role)
+    yield Change("an order arrives", there, is_good)
+
+
+def is_refused(world: World, spec: OrderSpec) -> bool:
+    """Whether the broker cannot take an order: its contracts have ended, or it closes more than there is."""
+    parts = spec.legs or ((spec.symbol, spec.position_intent),)
+    for part in parts:
+        symbol, intent = part if isinstance(part, tuple) else (part.symbol, part.intent)
+        if world.has_ended and symbol in PAIRS[FIRST]:
+            return True
+        if intent in CLOSES:
+            set_aside = sum(order.closing(symbol) for order in world.orders)
+            owned = world.of(symbol) if intent is PositionIntent.SELL_TO_CLOSE else -world.of(symbol)
+            if spec.quantity > owned - set_aside:
+                return True
+    return False
+
+
+# ---- messages and orders ---------------------------------------------------------------------------------------------------
+
+
+def _message_goes_on(world: World, message: OnTheWay) -> Iterator[Change]:
+    gone = replace(world, on_the_way=tuple(each for each in world.on_the_way if each is not message))
+    key = message.spec.key
+    unsent = BrokerRefusal(key, None, None, "never reached the broker", explained=True, unsent=True)
+    if message.given_up_at is None:
+        there = replace(message, given_up_at=world.now)
+        given_up = replace(gone, on_the_way=(*gone.on_the_way, there), book=world.book.refused(unsent, world.now))
+        yield Change("an order is given up", given_up)
+    else:
+        yield Change("an order never comes", gone)
+    if message.may_come(world.now) and not is_refused(world, message.spec):
+        yield Change("an order comes late", replace(gone, orders=(*gone.orders, AtBroker(message.spec))), False)
+
+
+def _order_goes_on(world: World, order: AtBroker) -> Iterator[Change]:
+    if order.is_over:
+        return
+    if order.is_cancel_asked:
+        yield Change("an order is canceled", _with_order(world, replace(order, status=S.CANCELED)))
+    if not world.is_open:
+        return
+    yield Change("an order fills", filled(world, order, order.left))
+    part = 100 if order.spec.symbol == SHARES and not order.spec.legs else 1
+    if order.left > part:
+        yield Change("a part fills", filled(world, order, part), False)
+
+
+def filled(world: World, order: AtBroker, units: int) -> World:
+    held, cash = dict(world.held), world.cash_usd
+    for role in order.spec.roles[1:] if order.spec.legs else order.spec.roles:
+        symbol, side, price = order.spec.symbol_of(role), side_of(order.spec, role), price_of(order.spec, role)
+        signed = units if side is Side.BUY else -units
+        held[symbol] = held.get(symbol, 0) + signed
+        cash -= signed * price * (1 if symbol == SHARES else 100)
+    count = order.filled + units
+    status = S.FILLED if count == order.spec.quantity else S.PARTIALLY_FILLED
+    after = replace(world, held=MappingProxyType(held), cash_usd=cash)
+    return _with_order(after, replace(order, filled=count, status=status))
+
+
+def price_of(spec: OrderSpec, role: GroupRole) -> Decimal:
+    """Of a package's legs a dollar each, and the first one what is left of the limit."""
+    if not spec.legs:
+        return spec.limit_price or Decimal(99)
+    if role is GroupRole.ENTRY:
+        return spec.limit_price or Decimal(0)
+    if role is not GroupRole.LEG_1:
+        return Decimal(1)
+    others = sum(1 if leg.side is Side.BUY else -1 for leg in spec.legs[1:])
+    first = (spec.limit_price or Decimal(0)) - others
+    return first if spec.legs[0].side is Side.BUY else -first
+
+
+# ---- news ------------------------------------------------------------------------------------------------------------------
+
+
+def _news(world: World, order: AtBroker) -> Iterator[Change]:
+    """The first or the last member of which there is news is told next."""
+    for role in dict.fromkeys((*order.untold[:1], *order.untold[-1:])):
+        after = told(world, order, role)
+        yield Change(f"{role} is told", _without_ended(after, order.spec.key))
+
+
+def told(world: World, order: AtBroker, role: GroupRole) -> World:
+    book = world.book
+    for event in events(order, role, world.now):
+        book = book.heard(event)
+    there = replace(order, told=MappingProxyType({**order.told, role: (order.status, order.filled)}))
+    return _with_order(replace(world, book=book), there)
+
+
+def events(order: AtBroker, role: GroupRole, at: datetime) -> Iterator[OrderEvent]:
+    """What is new of a member: its fills, and how it stands; an order that ended with a part filled tells of the part first."""
+    spec, before = order.spec, order.told.get(role, (None, 0))[1]
+    if order.filled > before:
+        name, side = f"{spec.key}:{role}:{order.filled}", side_of(spec, role)
+        fresh, price = order.filled - before, price_of(spec, role)
+        fill = Fill(name, spec.key, spec.symbol_of(role), side, fresh, price, at, role, order.filled)
+        status = S.FILLED if order.status is S.FILLED else S.PARTIALLY_FILLED
+        yield OrderEvent(spec.key, role, status, at, "id", fill)
+        if status is order.status:
+            return
+    yield OrderEvent(spec.key, role, order.status, at, "id")
+
+
+def stale(order: AtBroker, at: datetime) -> Iterator[OrderEvent]:
+    """What was told before, again: that it works, and its fills."""
+    for role in order.spec.roles:
+        yield OrderEvent(order.spec.key, role, S.WORKING, at, "id")
+        yield from events(replace(order, told=MappingProxyType({})), role, at)
+
+
+def _without_ended(world: World, key: str) -> World:
+    """An order of which all was told is forgotten. Whatever is told of it again changes nothing."""
+    order = _order(world, key)
+    if order.untold or not order.is_over:
+        return world
+    book = world.book
+    for event in stale(order, world.now):
+        book = book.heard(event)
+    assert (book.open, dict(book.closed)) == (world.book.open, dict(world.book.closed)), "old news changed the book"
+    return replace(world, orders=tuple(each for each in world.orders if each is not order))
+
+
+def _order(world: World, key: str) -> AtBroker:
+    return next(each for each in world.orders if each.spec.key == key)
+
+
+def _with_order(world: World, order: AtBroker) -> World:
+    return replace(world, orders=tuple(order if each.spec.key == order.spec.key else each for each in world.orders))
+
+
+# ---- time, assignments, expirations ----------------------------------------------------------------------------------------
+
+
+def _time_passes(world: World) -> Iterator[Change]:
+    yield Change("a while passes", replace(world, now=world.now + TICK))
+    # The desk looks at its orders every few minutes: no news is withheld for hours, but for activities.
+    is_looked_at = not any(order.untold for order in world.orders) and all(each.given_up_at for each in world.on_the_way)
+    if is_looked_at:
+        yield Change("hours pass", replace(world, now=world.now + LATE))
+    if world.is_open and world.may_close:
+        yield Change("the market closes", _closed(world), False)
+    elif not world.is_open:
+        yield Change("the market opens", replace(world, is_open=True))
+
+
+def _closed(world: World) -> World:
+    orders = tuple(each if each.is_over else replace(each, status=S.EXPIRED) for each in world.orders)
+    return replace(world, is_open=False, orders=orders)
+
+
+def _contracts_end(world: World) -> Iterator[Change]:
+    if world.has_ended:
+        return
+    short, long = -world.of(SHORT), world.of(LONG)
+    for count in range(1, short + 1 if world.may_assign else 1):
+        after = _settles(world, SHORT, Settlement.ASSIGNED, count)
+        yield Change(f"{count} assigned", replace(_without_impossible(after), may_assign=world.may_assign - 1), False)
+    if not world.may_expire or not (short or long):
+        return
+    over = replace(_closed(world), has_ended=True)
+    for name, short_kind, long_kind in (
+        ("worthless", Settlement.EXPIRED, Settlement.EXPIRED),
+        ("between the strikes", Settlement.ASSIGNED, Settlement.EXPIRED),
+        ("through both strikes", Settlement.ASSIGNED, Settlement.EXERCISED),
+    ):
+        ended = _settles(_settles(over, SHORT, short_kind, short), LONG, long_kind, long)
+        yield Change(f"expired {name}", ended, False)
+
+
+def _settles(world: World, symbol: str, kind: Settlement, count: int) -> World:
+    if not count:
+        return world
+    sign = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}[kind]
+    shares, name = sign * count * 100, f"{symbol}:{kind}:{world.of(symbol)}"
+    said = SpreadSettled(FIRST, symbol, kind, count, shares, STRIKES[symbol], name)
+    gone = count if symbol == SHORT else -count
+    held = {**world.held, symbol: world.of(symbol) + gone, SHARES: world.of(SHARES) + shares}
+    cash = world.cash_usd - shares * STRIKES[symbol]
+    return replace(world, held=MappingProxyType(held), cash_usd=cash, ended=(*world.ended, Ended(said)))
+
+
+def _without_impossible(world: World) -> World:
+    """The broker ends orders that would close what is not there any more."""
+    owed = -world.of(SHORT)
+    orders = [replace(each, status=S.CANCELED) if each.closing(SHORT) > owed else each for each in world.orders]
+    return replace(world, orders=tuple(orders))
+
+
+def _settlements(world: World) -> Iterator[Change]:
+    spread = world.spreads()[FIRST]
+    for each in world.ended:
+        known = spread.short + spread.inferred if each.said.symbol == SHORT else spread.long
+        if known < each.said.contracts:
+            continue  # of contracts that the desk does not know of yet it takes no activity for its own
+        left = tuple(other for other in world.ended if other is not each)
+        yield Change("an activity is told", replace(world, ended=left, book=world.book.settled(each.said, world.now)))
+        is_assigned = each.said.kind is Settlement.ASSIGNED
+        is_quiet = not any(spread.working for spread in world.spreads().values()) and not any(o.untold for o in world.orders)
+        if is_assigned and is_quiet and not each.is_seen:
+            seen = replace(each.said, activity=f"seen:{each.said.activity}")
+            book = world.book.settled(seen, world.now)
+            yield Change("shares are seen", replace(world, ended=(*left, replace(each, is_seen=True)), book=book), False)
+
+
+def _roll_is_prepared(world: World) -> Iterator[Change]:
+    """The spread to roll into is decided; the turn of the one that rolls is another row, which a crash may keep from coming."""
+    first = world.spreads().get(FIRST)
+    if first is None or not first.plan.rules.is_rolled or first.phase is not PHASES.OPEN or SECOND in world.spreads():
+        return
+    count = min(first.short, first.long)
+    if count and not world.has_ended:
+        later = replace(world, now=world.now + TICK)
+        said = SpreadOpened(plan(count, key=SECOND, decided_at=later.now))
+        yield Change("a roll is prepared", replace(later, book=world.book.opened(said)), False)
