@@ -22,7 +22,10 @@ from desk.model.parameters import MetaParameters
 from desk.model.store import ModelStore
 from desk.runtime.strategy import DeskStrategy
 from desk.settings.behaviour import ModelHealth
+from desk.settings.spreads import SpreadSettings
 from hedging.plan import HedgePlan, hedge
+from options.gates import Opportunity
+from strategies.bull_put_spread import opportunities
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class CombinedParameters:
     size_by_confidence: bool = field(default=False, metadata={"doc": "whether an entry grows with its confidence"})
     model_health: ModelHealth = field(default=ModelHealth(), metadata={"doc": "bounds beyond which a model is refused"})
     confidence_threshold: float = field(default=0.6, metadata={"doc": "smallest confidence that passes an entry"})
+    spreads: SpreadSettings = field(default=SpreadSettings(), metadata={"doc": "bull put spreads beside the stocks"})
     fee_bps: float = field(default=1.0, metadata={"doc": "fees on each fill that the model's labels assume"})
     slippage_bps: float = field(default=5.0, metadata={"doc": "slippage on each fill that the model's labels assume"})
 
@@ -91,6 +95,9 @@ class Combined(DeskStrategy):
 
     def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
         return [target_for(signal, self.rules) for signal in signals]
+
+    def opportunities(self, market: Market, book: Book) -> Sequence[Opportunity]:
+        return opportunities(market, self.rules.spreads.min_score) if self.rules.spreads.sleeve else ()
 
     def hedge(self, market: Market, book: Book, equity_usd: float) -> HedgePlan | None:
         rules = self.surroundings.hedge
