@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from spread_broker import FIRST, PAIRS, AtBroker, Change, World, changes
+from spread_broker import Change, changes
+from spread_worlds import FIRST, PAIRS, AtBroker, World
 
 from desk.core.spread_moves import ASK_AGAIN, REFUSALS_BEFORE_LEGS, REFUSALS_OF_AN_ENTRY
 from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent
@@ -66,7 +67,7 @@ def walk(start: World, most: int = 2_000_000) -> Walk:
     return found
 
 
-def _visit(found: Walk, world: World, number_of: object) -> None:
+def _visit(found: Walk, world: World, number_of: Callable[[World, int, str], int]) -> None:
     number = found.worlds
     found.worlds += 1
     found.phases.update(spread.phase for spread in world.spreads().values())
@@ -77,7 +78,7 @@ def _visit(found: Walk, world: World, number_of: object) -> None:
         assert problem is None, f"{problem}\nafter {found.story(number)}; {change.name}\n{told_briefly(change.world)}"
         found.ways += 1
         found.names[change.name] += 1
-        after = number_of(change.world, number, change.name)  # type: ignore[operator]  # a local function, kept out of Walk
+        after = number_of(change.world, number, change.name)
         if change.is_good and after != number:
             found.back[after].append(number)
 
@@ -90,7 +91,7 @@ def _safely(found: Walk, number: int, world: World) -> Iterator[Change]:
 
 
 def told_briefly(world: World) -> str:
-    spreads = "\n".join(str(replace(spread, plan=None)) for spread in world.spreads().values())  # type: ignore[arg-type]  # to read
+    spreads = "\n".join(f"{each.phase} {each.contracts()} {each.working}" for each in world.spreads().values())
     return f"{spreads}\n{dict(world.held)} {world.orders} {world.on_the_way} {world.ended}"
 
 
@@ -174,13 +175,15 @@ def _age(key: str) -> tuple[str, int]:
 
 def _at_broker(order: AtBroker) -> Hashable:
     """Members that live are alike, told of or not, and so are orders that ended without filling."""
-    told = tuple((role in order.untold if order.is_over else False, order.told.get(role, ("", 0))[1]) for role in order.spec.roles)
+    untold = order.untold if order.is_over else ()
+    told = tuple((role in untold, order.told.get(role, ("", 0))[1]) for role in order.spec.roles)
     end = order.status if order.status is OrderStatus.FILLED or not order.is_over else OrderStatus.CANCELED
     return (_spec(order.spec), end, order.filled, order.is_cancel_asked and not order.is_over, told)
 
 
 def _spec(spec: OrderSpec) -> Hashable:
-    return (spec.symbol, spec.quantity, spec.side, len(spec.legs), spec.legs[0].intent if spec.legs else spec.position_intent or "")
+    intent = spec.legs[0].intent if spec.legs else spec.position_intent or ""
+    return (spec.symbol, spec.quantity, spec.side, len(spec.legs), intent)
 
 
 def _spread(spread: Spread, world: World, ranks: dict[str, int]) -> Hashable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from desk.domain.journal import Acknowledged, BrokerRefusal, ForeignOrder, Heard, Row
@@ -64,13 +65,14 @@ class OptionFeed(Protocol):
 @dataclass(frozen=True, slots=True)
 class OptionActivity:
     """What the account tells of contracts that ended without an order: so many above zero, at an aware moment, under an id that
-    is unique for ever."""
+    is unique for ever. `cash_usd` is what contracts that deliver no shares paid (or took, below zero), None for all others."""
 
     id: str
     symbol: str
     kind: Settlement
     contracts: int
     at: datetime
+    cash_usd: Decimal | None = None
 
 
 class OptionActivities(Protocol):

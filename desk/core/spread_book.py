@@ -24,8 +24,9 @@ COMES_WITHIN = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class SpreadBook:
     """All spreads; `open` by key, `closed` likewise, the oldest first. `owners` are the spreads of an order by its key, two of
-    one that rolls, the one that it leaves first. `given_up` are orders that the broker never took, as far as anybody knows. `seen` and `filled` are as those of
-    `desk.domain.trades.Book`: news of the same fill comes more than once.
+    one that rolls, the one that it leaves first. `given_up` are orders that the broker never took, as far as anybody knows, and
+    which have not come after all. `seen` and `filled` are as those of `desk.domain.trades.Book`: news of the same fill comes more
+    than once.
     """
 
     open: Mapping[str, Spread] = field(default_factory=lambda: MappingProxyType({}))

@@ -74,7 +74,7 @@ def settled(spread: Spread, said: SpreadSettled, at: datetime) -> Spread:
         spread,
         settled=spread.settled | {said.activity},
         stock=spread.stock + shares,
-        cash_usd=spread.cash_usd - said.price * shares,
+        cash_usd=spread.cash_usd - said.price * shares + (said.cash_usd * contracts / said.contracts if said.contracts else 0),
     )
     if said.symbol == spread.plan.short:
         spread = replace(spread, short=spread.short - contracts)

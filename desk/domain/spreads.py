@@ -242,6 +242,8 @@ class Settlement(StrEnum):
 class SpreadSettled:
     """`contracts` of `symbol` ended by `kind`; `shares` came (or went, below zero) for them at the strike, `price` dollars each.
 
+    `cash_usd` is what contracts that deliver no shares, an index's, paid (or took, below zero).
+
     `activity` is the broker's id for it, which counts once; of what was seen in the positions alone, before the broker told of
     it, it begins with "seen:".
     """
@@ -253,3 +255,4 @@ class SpreadSettled:
     shares: int
     price: Decimal
     activity: str
+    cash_usd: Decimal = ZERO

@@ -7,22 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from desk.domain.errors import ReconciliationBreak
-from desk.domain.journal import Acknowledged, BrokerRefusal, SentAgain
+from desk.domain.journal import Acknowledged, BrokerRefusal, RowValue, SentAgain
 from desk.domain.orders import OrderEvent
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.spreads import SpreadOpened, SpreadSettled, SpreadTurned
+from desk.domain.steps import Cancel, Replace, SpreadOrder, Submit
 from desk.journal.chain import digest
 from desk.journal.reader import JournalReader
 from desk.journal.stored import Stored
 
-# Which earlier message a value speaks of.
-_REFERENCES: Mapping[type[Any], Callable[[Any], str | None]] = {
-    Submit: lambda value: value.splits or value.covers,  # a lot begins with the order that sells it
-    Replace: lambda value: value.of_key,
-    Cancel: lambda value: value.of_key,
-    OrderEvent: lambda value: value.key,
-    Acknowledged: lambda value: value.key,
-    BrokerRefusal: lambda value: value.key,
-    SentAgain: lambda value: value.key,
+# Which earlier messages and spreads a value speaks of.
+_REFERENCES: Mapping[type[Any], Callable[[Any], tuple[str | None, ...]]] = {
+    Submit: lambda value: (value.splits or value.covers,),  # a lot begins with the order that sells it
+    Replace: lambda value: (value.of_key,),
+    Cancel: lambda value: (value.of_key,),
+    OrderEvent: lambda value: (value.key,),
+    Acknowledged: lambda value: (value.key,),
+    BrokerRefusal: lambda value: (value.key,),
+    SentAgain: lambda value: (value.key,),
+    SpreadOpened: lambda value: (value.plan.rolled_from,),
+    SpreadOrder: lambda value: (value.spread, value.into),
+    SpreadTurned: lambda value: (value.key,),
+    SpreadSettled: lambda value: (value.key,),
 }
 
 
@@ -77,10 +82,14 @@ def _reading_problems(stored: Stored, seen: _Seen) -> Iterator[str]:
         yield f"its key column says {stored.step_key!r}, its body {row.step_key!r}"
     if stored.step_key in seen.keys:
         yield f"its key {stored.step_key} was used before"
-    about = _REFERENCES.get(type(row.value), lambda value: None)(row.value)
-    if about is not None and about not in seen.keys:
-        yield f"it speaks of {about}, which was never journaled before it"
-    if isinstance(row.value, Submit) and row.value.splits is not None and row.value.covers is not None:
-        seen.keys.add(row.value.covers)
-    if stored.step_key is not None:
-        seen.keys.add(stored.step_key)
+    for about in _REFERENCES.get(type(row.value), lambda value: ())(row.value):
+        if about is not None and about not in seen.keys:
+            yield f"it speaks of {about}, which was never journaled before it"
+    seen.keys |= {key for key in (stored.step_key, _begins(row.value)) if key is not None}
+
+
+def _begins(value: RowValue) -> str | None:
+    """Key of a lot or a spread that begins with a row, without a message of that name."""
+    if isinstance(value, SpreadOpened):
+        return value.plan.key
+    return value.covers if isinstance(value, Submit) and value.splits is not None else None

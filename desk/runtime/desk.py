@@ -68,7 +68,7 @@ class Desk(DeskDoor):
         self._ledger = Ledger(journal.nonce)
         self.residues = self._ledger.residues
         self._protection = Protection(self._ledger, self._execute, self._halt)
-        self._spreads = Spreads(self._ledger, self._write_now, self._execute, self._may_open, journal.nonce)
+        self._spreads = Spreads(self._ledger, self._write, self._execute, self._may_open, journal.nonce)
         self._comparison = Comparison(self._ledger, self._write_now, self._halt)
         self._is_linked = True
         self._owes_cover = False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from threading import Lock
 
 from alpaca.common.exceptions import APIError
@@ -18,14 +19,14 @@ from desk.core.spread_moves import Sight
 from desk.core.spread_reconcile import ContractBreak, contract_breaks
 from desk.data import calendars
 from desk.domain.options import CONTRACT_SHARES, OptionQuote
-from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadSettled, SpreadTurned, Turn
+from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadPlan, SpreadSettled, SpreadTurned, Turn
 from desk.runtime.desk import Desk
 from desk.runtime.spreads import Spreads
 from options import occ
 from options.exits import Leave, Look, Roll, wish
 from options.expirations import days_left, new_york_day
 from options.refusals import SpreadRefusal
-from options.roll import roll_target
+from options.roll import RollTarget, roll_target
 
 log = logging.getLogger(__name__)
 Hours = Callable[[datetime], tuple[datetime, datetime] | None]
@@ -130,7 +131,7 @@ class SpreadKeeper:
         spots: Mapping[str, float],
     ) -> Sight:
         look = look_at(spread, now, hours is not None, quotes, spots.get(spread.plan.underlying), self._policy)
-        wanted = self._wish(spread, look) if spread.sold and not spread.is_closed else None
+        wanted = self._wish(spread, look) if spread.short or spread.long else None
         return Sight(now, hours is not None, may_open=True, has_ended=look.is_over, quotes=quotes, wish=wanted)
 
     # ---- wishes ------------------------------------------------------------------------------------------------------------
@@ -154,28 +155,18 @@ class SpreadKeeper:
         was_tried = any(each.plan.rolled_from == spread.key for each in self._desk.spreads.closed.values())
         if spread.phase is not SpreadPhase.OPEN or was_tried or look.spot is None:
             return leave
-        window, today = self._policy.roll.spread.window, new_york_day(look.now)
-        last = today + timedelta(days=window.max_days)
         try:
-            chain = self._feed.chain(
-                spread.plan.underlying,
-                occ.parse(spread.plan.short).expiration,
-                last,
-                look.spot * LOWEST_OF_SPOT,
-                look.spot * HIGHEST_OF_SPOT,
-            )
+            found = roll_into(self._feed, spread, look.spot, self._policy, look.now)
         except (RequestException, APIError) as error:
             log.warning("no chain to roll %s into: %r", spread.key, error)
             return leave
-        found = roll_target(chain, spread.plan.short, spread.plan.long, self._policy.roll, look.now, _is_session)
         if isinstance(found, SpreadRefusal):
             self._show(f"{spread.plan.underlying}: not rolled, {found.text}")
             return leave
-        count, least = min(spread.short, spread.long), self._policy.roll.min_net_credit
+        into = found
 
         def begin(spreads: Spreads) -> None:
-            key = spreads.key(spread.plan.underlying, look.now)
-            spreads.open(rolled_plan(spread.plan, found.spread, least, count, key, look.now))
+            begin_roll(spreads, spread, into, self._policy, look.now)
 
         self._desk.about_spreads(begin)
         return SpreadTurned(spread.key, Turn.ROLL, wanted.reason)
@@ -195,11 +186,11 @@ class SpreadKeeper:
 
     def _book_activities(self, now: datetime) -> None:
         for activity in self._activities.since(now - LOOK_BACK):
-            for said in settlements(self._desk.spreads, activity):
-                self._settle(said, now)
+            self._settle(settlements(self._desk.spreads, activity), now)
 
-    def _settle(self, said: SpreadSettled, now: datetime) -> None:
-        self._desk.about_spreads(lambda spreads: spreads.settle(said, now))
+    def _settle(self, every: Sequence[SpreadSettled], now: datetime) -> None:
+        if every:
+            self._desk.about_spreads(lambda spreads: spreads.settle(every, now))
 
     def _book_positions(self, now: datetime) -> None:
         """What the positions say that the activities do not say yet: shares that came for contracts."""
@@ -209,8 +200,7 @@ class SpreadKeeper:
         positions = self._activities.positions()
         found = contract_breaks(book, positions)
         for each in found:
-            for said in self._inferred(each, book, positions, now):
-                self._settle(said, now)
+            self._settle(tuple(self._inferred(each, book, positions, now)), now)
         left = contract_breaks(self._desk.spreads, positions)
         self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
 
@@ -272,7 +262,7 @@ def look_at(
     """What the exit rules are shown of a spread at `now` (aware)."""
     plan, contract = spread.plan, occ.parse(spread.plan.short)
     short, long = quotes.get(plan.short), quotes.get(plan.long)
-    has_pair = short is not None and long is not None and short.ask > 0
+    has_pair = short is not None and long is not None and short.ask > 0 and spread.short > 0
     today = new_york_day(now)
     coming = [day for day in policy.ex_dividends.get(plan.underlying, ()) if day > today]
     return Look(
@@ -291,6 +281,22 @@ def look_at(
     )
 
 
+def roll_into(feed: OptionFeed, spread: Spread, spot: float, policy: SpreadPolicy, now: datetime) -> RollTarget | SpreadRefusal:
+    """Where a spread would be rolled to at `now` (aware); `spot` is its underlying's price. Raises what the feed raises."""
+    last = new_york_day(now) + timedelta(days=policy.roll.spread.window.max_days)
+    first = occ.parse(spread.plan.short).expiration
+    chain = feed.chain(spread.plan.underlying, first, last, spot * LOWEST_OF_SPOT, spot * HIGHEST_OF_SPOT)
+    return roll_target(chain, spread.plan.short, spread.plan.long, policy.roll, now, _is_session)
+
+
+def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: SpreadPolicy, now: datetime) -> SpreadPlan:
+    """Open the spread that this one is to be rolled into; the turn of this one follows. Returns what was opened."""
+    count, least = min(spread.short, spread.long), policy.roll.min_net_credit
+    plan = rolled_plan(spread.plan, into.spread, least, count, spreads.key(spread.plan.underlying, now), now)
+    spreads.open(plan)
+    return plan
+
+
 def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettled, ...]:
     """What an activity is for each spread that held the contract, the oldest first; what is left over is somebody else's."""
     every = (*book.open.values(), *book.closed.values())
@@ -304,8 +310,9 @@ def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettl
         count = min(left, held)
         left -= count
         if count > 0:
-            shares = sign * count * CONTRACT_SHARES
-            found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id))
+            shares = sign * count * CONTRACT_SHARES if activity.cash_usd is None else 0
+            cash = (activity.cash_usd or Decimal(0)) * count / activity.contracts
+            found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id, cash))
     return tuple(found)
 
 

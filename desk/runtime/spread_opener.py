@@ -45,12 +45,20 @@ class SpreadOpener:
         self._standing = standing
         self._hours = hours
 
+    def with_policy(self, policy: SpreadPolicy) -> SpreadOpener:
+        """The same opener by other rules: those of one order of a person, say."""
+        return SpreadOpener(self.desk, self.feed, self._standing, self._hours, policy)
+
     def account(self, now: datetime) -> AccountLook:
         """The account as the gates are shown it at `now` (aware). Raises what the broker raises when it does not answer."""
         standing, spreads = self._standing(), self.desk.spreads.open.values()
         taken = tuple(spread.plan.underlying for spread in spreads)
         is_open = self._hours(now) is not None
         return AccountLook(now, is_open, standing.option_level, standing.buying_power_usd, taken)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the market is."""
+        return self._hours(now) is not None
 
     def chain(self, underlying: str, spot: float, now: datetime) -> Chain:
         """Puts within the policy's window. Raises what the broker raises when it does not answer."""
@@ -76,7 +84,8 @@ class SpreadOpener:
             text = f"the desk is {self.desk.mode.value} or without the broker's updates: it opens nothing now"
             return SpreadRefusal(RefusalCode.DESK, opportunity.underlying, text)
         try:
-            spot = opportunity.price or self.feed.spots([opportunity.underlying]).get(opportunity.underlying)
+            # The market's own price, not the opportunity's: a gate says how far apart they may be.
+            spot = self.feed.spots([opportunity.underlying]).get(opportunity.underlying)
             if spot is None:
                 return SpreadRefusal(RefusalCode.DATA, opportunity.underlying, "nobody says what it costs now: nothing is chosen")
             chain = self.chain(opportunity.underlying, spot, account.now)

@@ -19,12 +19,12 @@ MOST_MOVES = 8
 
 
 class Spreads:
-    """`write` journals rows of now, `execute` journals steps and sends them, `may_open` is whether the desk opens anything."""
+    """`write` journals rows of a moment, `execute` journals steps and sends them, `may_open` says whether anything is opened."""
 
     def __init__(
         self,
         ledger: Ledger,
-        write: Callable[[Sequence[RowValue]], None],
+        write: Callable[[Sequence[RowValue], datetime], None],
         execute: Callable[[Sequence[Step], datetime], list[Step]],
         may_open: Callable[[], bool],
         nonce: str,
@@ -48,20 +48,23 @@ class Spreads:
         if self.book.spread(plan.key) is not None:
             raise ValueError(f"spread {plan.key} was decided before")
         said = SpreadOpened(plan)
-        self._write([said])
+        self._write([said], plan.decided_at)
         self._ledger.open_spread(said)
 
     def turn(self, said: SpreadTurned, at: datetime) -> None:
-        self._write([said])
+        """Raises ValueError, with nothing journaled, for a turn that the spread's phase does not know."""
+        self.book.turned(said, at)
+        self._write([said], at)
         self._ledger.turn_spread(said, at)
 
-    def settle(self, said: SpreadSettled, at: datetime) -> None:
-        """Journal and book contracts that ended without an order; what is booked already is not journaled again."""
-        spread = self.book.spread(said.key)
-        if spread is None or said.activity in spread.settled:
-            return
-        self._write([said])
-        self._ledger.settle_spread(said, at)
+    def settle(self, every: Sequence[SpreadSettled], at: datetime) -> None:
+        """Journal and book contracts that ended without an order, all of one activity at once: it is recognised by any of them
+        afterwards. What is booked already is not journaled again."""
+        known = {said: self.book.spread(said.key) for said in every}
+        fresh = [said for said, spread in known.items() if spread is not None and said.activity not in spread.settled]
+        self._write(fresh, at)
+        for said in fresh:
+            self._ledger.settle_spread(said, at)
 
     def tend(self, key: str, sight: Sight) -> tuple[Move, ...]:
         """Do what is due about one spread now. Returns what was done."""

@@ -36,8 +36,20 @@ from desk.domain.journal import (
     SharesWanted,
     StopPassed,
 )
-from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderType, Side, TimeInForce
-from desk.domain.steps import Cancel, Replace, Submit
+from desk.domain.orders import (
+    Fill,
+    GroupRole,
+    Leg,
+    OrderClass,
+    OrderEvent,
+    OrderSpec,
+    OrderType,
+    PositionIntent,
+    Side,
+    TimeInForce,
+)
+from desk.domain.spreads import SpreadOpened, SpreadPlan, SpreadRules, SpreadSettled, SpreadTurned
+from desk.domain.steps import Cancel, Replace, SpreadOrder, Submit
 from desk.journal.codec import KINDS, decode, encode, kind_of
 from desk.journal.memory import MemoryJournal
 from desk.journal.sql import SqlJournal
@@ -105,6 +117,36 @@ def specs(draw: st.DrawFn) -> OrderSpec:
     )
 
 
+@st.composite
+def packages(draw: st.DrawFn) -> OrderSpec:
+    """Orders of a spread: of two or four legs, or of one contract alone."""
+    key, quantity, price = draw(texts), draw(st.integers(1, 10**6)), draw(prices)
+    intents = draw(st.permutations(list(PositionIntent)))
+    if draw(st.booleans()):
+        first = intents[0]
+        return OrderSpec(key, "A", first.side, quantity, OrderType.LIMIT, limit_price=price, position_intent=first)
+    legs = tuple(Leg(f"A{number}", 1, intent) for number, intent in enumerate(intents[: draw(st.sampled_from([2, 4]))]))
+    net = price if draw(st.booleans()) else -price
+    return OrderSpec(key, "A", Side.SELL, quantity, OrderType.LIMIT, OrderClass.MULTI_LEG, limit_price=net, legs=legs)
+
+
+spread_rules = st.builds(
+    SpreadRules,
+    profit_fraction=st.none() | numbers,
+    loss_multiple=st.none() | numbers,
+    exit_days=st.none() | st.integers(0, 60),
+    is_rolled=st.booleans(),
+    keeps_long=st.booleans(),
+)
+spread_plans = st.builds(
+    SpreadPlan,
+    credit=prices,
+    floor=prices,
+    rules=spread_rules,
+    decided_at=moments,
+    score=st.none() | numbers,
+    rolled_from=st.none() | texts,
+)
 intents = st.builds(Intent, symbol=symbols, price=numbers, exit_rule=exit_rules, confidence=st.none() | numbers)
 fills = st.builds(Fill, price=prices, at=moments, execution_id=texts)
 PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
@@ -120,6 +162,9 @@ PARTICULAR: dict[type[Any], st.SearchStrategy[Any]] = {
     SharesWanted: st.builds(SharesWanted, wanted=counts, price=st.none() | prices),
     SharesSplit: st.builds(SharesSplit, new_rate=prices, old_rate=prices, fraction=prices),
     StopPassed: st.builds(StopPassed, stop_price=st.none() | prices, price=numbers),
+    SpreadOrder: st.builds(SpreadOrder, packages(), into=st.none() | texts),
+    SpreadOpened: st.builds(SpreadOpened, spread_plans),
+    SpreadSettled: st.builds(SpreadSettled, price=prices, cash_usd=prices),
     Acknowledged: st.builds(Acknowledged, broker_ids=st.dictionaries(texts, texts, max_size=3)),
 }
 # Every kind that a row can have; those of plain texts and counts need no recipe.
@@ -132,7 +177,7 @@ def keyed_apart(values: list[Any]) -> list[Any]:
 
 
 def _rekeyed(value: Any, key: str) -> Any:
-    if isinstance(value, Submit | SharesAdopted):
+    if isinstance(value, Submit | SpreadOrder | SharesAdopted):
         return replace(value, spec=_rekeyed(value.spec, key))
     if not isinstance(value, Replace | Cancel | ForeignOrder | OrderSpec | ResidueStop):
         return value
@@ -286,6 +331,10 @@ def test_the_names_of_the_kinds_never_change() -> None:
     """They are the stored format: a journal of last year must still be read."""
     stored = {
         "submit": Submit,
+        "spread_order": SpreadOrder,
+        "spread_opened": SpreadOpened,
+        "spread_turned": SpreadTurned,
+        "spread_settled": SpreadSettled,
         "replace": Replace,
         "cancel": Cancel,
         "event": OrderEvent,

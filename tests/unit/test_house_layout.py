@@ -48,9 +48,20 @@ def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's tree, the module first; several rules read them."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))))
+
+
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def module(path: Path) -> ast.Module:
+    first = nodes(path)[0]
+    assert isinstance(first, ast.Module)
+    return first
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -82,7 +93,7 @@ def test_command_that_users_run_is_short() -> None:
 def test_every_public_module_says_what_it_is_for() -> None:
     modules = [path for path in python_files() if named(path).split("/")[0] in (*PACKAGES, "backtests", "live_trader.py")]
     public = [path for path in modules if not path.stem.startswith("_") or path.stem == "__init__"]
-    silent = [named(path) for path in public if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    silent = [named(path) for path in public if not ast.get_docstring(module(path))]
     assert silent == []
 
 
@@ -121,7 +132,7 @@ def test_every_generator_is_seeded() -> None:
 
 
 def unseeded(path: Path) -> Iterator[int]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and not node.args and not node.keywords:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name == "default_rng":
