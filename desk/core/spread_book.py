@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 
 from desk.core.lifecycle import next_status
 from desk.core.spread_life import settled, turned, with_fill
 from desk.domain.grown import Grown
 from desk.domain.journal import BrokerRefusal
+from desk.domain.options import CONTRACT_SHARES
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.spreads import LostSale, Spread, SpreadOpened, SpreadPhase, SpreadSettled, SpreadTurned, Turn, Working
 from desk.domain.steps import Cancel, SpreadOrder
 from desk.domain.trades import Filled, member_name
+from options import occ
 
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
 # An order that was given up does not come later than this: it is a day's order.
@@ -50,6 +53,10 @@ class SpreadBook:
             for symbol, count in spread.contracts().items():
                 held[symbol] = held.get(symbol, 0) + count
         return {symbol: count for symbol, count in held.items() if count}
+
+    def reserved_usd(self) -> Decimal:
+        """What the spreads may still cost at the worst, entries that go on included: the account has to keep it."""
+        return sum((_worst_usd(spread) for spread in self.open.values()), start=Decimal(0))
 
     def every_contract(self) -> frozenset[str]:
         """Contracts of every spread that there ever was."""
@@ -244,6 +251,14 @@ def _refused(spread: Spread, why: str, at: datetime, counts: bool = True) -> Spr
     """Whoever was refused waits, the longer the more often."""
     wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(spread.refusals, 10))
     return replace(spread, refused=why, refusals=spread.refusals + counts, retry_at=at + wait)
+
+
+def _worst_usd(spread: Spread) -> Decimal:
+    """The width of every contract that is owed or about to be."""
+    plan = spread.plan
+    coming = plan.contracts if spread.phase is SpreadPhase.ENTERING and plan.rolled_from is None else 0
+    width = occ.parse(plan.short).strike - occ.parse(plan.long).strike
+    return width * CONTRACT_SHARES * max(spread.short, coming)
 
 
 def _lost_sale(spec: OrderSpec, at: datetime) -> tuple[LostSale, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
@@ -158,6 +159,9 @@ class Desk(DeskDoor):
     def _plan(self, market: Market, account: Account, targets: Sequence[Target]) -> Plan:
         book = self._ledger.book
         sound, unsound = checked(targets, market, book)
+        # What option spreads may cost is not there to be spent; a broker keeps it as margin.
+        reserved = float(self._ledger.spreads.reserved_usd())
+        account = replace(account, cash_usd=account.cash_usd - reserved) if reserved else account
         balanced = rebalance(sound, book, account.equity_usd, account.cash_usd, market, self._rules)
         # Without the broker's updates the book may be out of date: what it holds is protected and closed, nothing is opened.
         mode = Mode.REDUCING if self._ledger.mode is Mode.ACTIVE and not self._is_linked else self._ledger.mode

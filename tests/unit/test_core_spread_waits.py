@@ -14,6 +14,7 @@ from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
 from desk.domain.spreads import LostSale, Manner, Spread, SpreadOpened, SpreadPhase, SpreadTurned, Turn
 from desk.domain.steps import SpreadOrder
+from options import occ
 
 LATER = START + timedelta(hours=1)
 ROLL = SpreadTurned(FIRST, Turn.ROLL, "breached")
@@ -147,3 +148,15 @@ def test_old_news_of_a_late_order_that_has_ended_does_not_bring_it_back() -> Non
         book = book.heard(replace(news(spec, OrderStatus.CANCELED), role=role))
     assert book.open[FIRST].working == ()
     assert book.heard(news(spec, OrderStatus.WORKING)).open[FIRST].working == ()
+
+
+# ---- what an account has to keep -------------------------------------------------------------------------------------------
+
+
+def test_an_account_keeps_the_width_of_what_is_owed_or_about_to_be() -> None:
+    """Five dollars of width, a hundred shares a contract."""
+    width = (occ.parse(SHORT).strike - occ.parse(LONG).strike) * 100
+    assert entering().reserved_usd() == width
+    held = replace(entering(), open={FIRST: Spread(plan(3), START, SpreadPhase.OPEN, short=2, long=3)})
+    assert held.reserved_usd() == 2 * width
+    assert SpreadBook().reserved_usd() == 0
