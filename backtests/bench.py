@@ -12,6 +12,7 @@
   bare server on the same machinery, and backtrader.
 - The order path: journal writes a second beside SQLite alone, an order through the guarded client beside alpaca-py, from restart
   to a reconciled desk, and from a broken stream to the broker's truth.
+- A look at the option chains of 100 underlyings through the desk's feed.
 - One decision, the network apart: from a market that was looked at to a synced journal, with up to 500 bracketed positions.
 
 Times are medians over the rounds; a ratio is the median of the rounds' own ratios, since machines are noisy.
@@ -25,12 +26,13 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import decision_rows, exchange_rows, live, order_path_rows, ours, peer_rows, stock_lumibot
+from benchmarks import decision_rows, exchange_rows, live, option_scan, order_path_rows, ours, peer_rows, stock_lumibot
 from benchmarks.decision import Decision
 from benchmarks.decision_rows import DecisionSize
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
+from benchmarks.option_scan import Scan
 from benchmarks.order_path_rows import OrderPathFigures, OrderPathSize
 from benchmarks.peer_rows import PeerFigures, PeerSize
 from benchmarks.row import Row
@@ -59,6 +61,7 @@ class Size:
     order_path: OrderPathSize
     decision: DecisionSize
     peers: PeerSize
+    option_underlyings: int
     is_judged: bool
 
 
@@ -71,6 +74,7 @@ FULL = Size(
     order_path=order_path_rows.FULL,
     decision=decision_rows.FULL,
     peers=peer_rows.FULL,
+    option_underlyings=option_scan.FULL,
     is_judged=True,
 )
 QUICK = Size(
@@ -82,6 +86,7 @@ QUICK = Size(
     order_path=order_path_rows.QUICK,
     decision=decision_rows.QUICK,
     peers=peer_rows.QUICK,
+    option_underlyings=option_scan.QUICK,
     is_judged=False,
 )
 
@@ -98,6 +103,7 @@ class Figures:
     order_path: OrderPathFigures
     decisions: list[Decision]
     peers: PeerFigures
+    scans: list[Scan]
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -114,7 +120,8 @@ def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     runs = contestants()
     exchange, order_path = exchange_rows.measure(size.exchange, tell), order_path_rows.measure(size.order_path, tell)
     decisions, peers = decision_rows.measure(size.decision, tell), peer_rows.measure(size.peers, tell)
-    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers)
+    scans = option_scan.measure_alone(size.option_underlyings, tell)
+    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers, scans)
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -192,6 +199,7 @@ def rows(figures: Figures) -> list[Row]:
         *exchange_rows.rows(figures.exchange),
         *order_path_rows.rows(figures.order_path),
         *decision_rows.rows(figures.decisions),
+        *option_scan.rows(figures.scans),
     ]
 
 

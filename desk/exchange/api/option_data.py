@@ -124,8 +124,7 @@ class OptionDataRoutes:
         underlying: str = request.path_params["underlying"]
 
         def listed() -> list[Contract]:
-            wanted = chain_filter(request.query_params)
-            return wanted.chosen(self.exchange.board.contracts(underlying, self.exchange.today))
+            return chain_filter(request.query_params).listed(self.exchange.board, underlying, self.exchange.today)
 
         return self._snapshots(request, listed)
 

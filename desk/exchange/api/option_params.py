@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from desk.exchange.market.options.board import OptionBoard
 from desk.exchange.market.options.contract import Contract
 
 Params = Mapping[str, str]
@@ -32,7 +33,12 @@ class ChainFilter:
 
     def chosen(self, contracts: Iterable[Contract]) -> list[Contract]:
         """Those that fit, in their order."""
-        return [contract for contract in contracts if self._has_terms(contract) and self._has_days(contract)]
+        return [contract for contract in contracts if self._has_terms(contract) and self.has_day(contract.expiration)]
+
+    def listed(self, board: OptionBoard, underlying: str, today: date) -> list[Contract]:
+        """Those that are listed on `today` and fit, sorted by symbol."""
+        found = board.some_contracts(underlying, today, self.type, self.has_day)
+        return [contract for contract in found if self._has_terms(contract)]
 
     def _has_terms(self, contract: Contract) -> bool:
         return (
@@ -42,11 +48,11 @@ class ChainFilter:
             and (self.strike_until is None or contract.strike <= self.strike_until)
         )
 
-    def _has_days(self, contract: Contract) -> bool:
+    def has_day(self, expiration: date) -> bool:
         return (
-            self.expiration in (None, contract.expiration)
-            and (self.expires_from is None or contract.expiration >= self.expires_from)
-            and (self.expires_until is None or contract.expiration <= self.expires_until)
+            self.expiration in (None, expiration)
+            and (self.expires_from is None or expiration >= self.expires_from)
+            and (self.expires_until is None or expiration <= self.expires_until)
         )
 
 

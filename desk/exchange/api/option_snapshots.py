@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import cache, lru_cache
 
 from desk.data.calendars import Session
 from desk.exchange.api.data_json import OPTION_EXCHANGE, OPTION_QUOTE_CONDITION, OPTION_TRADE_CONDITION
@@ -19,6 +20,9 @@ from desk.exchange.market.path import UNITS_PER_DOLLAR
 from desk.exchange.market.prices import AS_IT_WAS, Market, split_quote
 from desk.exchange.market.sessions import SessionTable, session_seconds
 from desk.exchange.market.ticks import TICK_SHARES, dollars
+
+# From seconds after a session's open to the text of the instant.
+Instants = Callable[[int], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,67 +64,71 @@ class OptionSnapshots:
 
     def of(self, underlying: str, contracts: Sequence[Contract]) -> dict[str, Json]:
         """By symbol; contracts that were not listed in the session that is shown have none."""
-        found: dict[str, Json] = {}
-        for symbol, (quote, greeks) in self._quotes(underlying, contracts).items():
-            found[symbol] = {}
-            if quote.bid or quote.ask:
-                assert self.quoted is not None
-                found[symbol]["latestQuote"] = quote_json(quote, self.quoted.at)
-            if greeks is not None:
-                found[symbol] |= greeks_json(greeks)
+        found = self._quotes(underlying, contracts)
         for symbol, trades in self._trades(underlying, contracts).items():
             found.setdefault(symbol, {}).update(trades)
         return found
 
-    def _quotes(self, underlying: str, contracts: Sequence[Contract]) -> dict[str, tuple[Quote, Greeks | None]]:
+    def _quotes(self, underlying: str, contracts: Sequence[Contract]) -> dict[str, Json]:
+        """Latest quote, volatility and greeks, by symbol."""
         place = self.quoted
         path = None if place is None else self.market.path(underlying, place.session)
         if place is None or path is None:
             return {}
         ratio = self.market.splits_since(underlying, place.session.day, self.now)
-        known = {contract: was for contract in contracts if (was := self._as_it_was(contract, place.session, ratio)) is not None}
-        index = path.index(place.elapsed)
+        known = self._as_they_were(contracts, place.session, ratio)
+        index, shown = path.index(place.elapsed), list(known)
         found = self.board.quotes_at(list(known.values()), place.session, path, index)
-        quotes = [quote if ratio == AS_IT_WAS else split_quote(quote, ratio) for quote in found]
-        greeks = self.board.many_greeks(list(known), place.at, round(int(path.price[index]) / ratio), quotes)
-        pairs = zip(quotes, greeks, strict=True)
-        return {contract.symbol: pair for contract, pair in zip(known, pairs, strict=True)}
+        quotes = found if ratio == AS_IT_WAS else [split_quote(quote, ratio) for quote in found]
+        greeks = self.board.many_greeks(shown, place.at, round(int(path.price[index]) / ratio), quotes)
+        at = instant(place.at)
+        return {
+            contract.symbol: quoted_json(quote, each, at) for contract, quote, each in zip(shown, quotes, greeks, strict=True)
+        }
 
-    def _as_it_was(self, contract: Contract, session: Session, ratio: Fraction) -> Contract | None:
-        """What a contract was in `session`, before one share became `ratio`; None when it was not listed."""
-        if ratio != AS_IT_WAS:
-            return self.board.before_split(contract, ratio)
-        return contract if self.board.contract(contract.symbol, session.day) is not None else None
+    def _as_they_were(self, contracts: Sequence[Contract], session: Session, ratio: Fraction) -> dict[Contract, Contract]:
+        """What contracts were in `session`, before one share became `ratio`; those that were not listed have none."""
+        if ratio == AS_IT_WAS:
+            return {contract: contract for contract in self.board.listed(contracts, session.day)}
+        pairs = ((contract, self.board.before_split(contract, ratio)) for contract in contracts)
+        return {contract: was for contract, was in pairs if was is not None}
 
     def _trades(self, underlying: str, contracts: Sequence[Contract]) -> dict[str, Json]:
         """Latest trade, minute, day and day before, by symbol."""
         place = self.traded
         before = None if place is None else end_of(self.market.sessions.before(place.session))
         found: dict[str, Json] = {}
-        for symbol, past in self._so_far(underlying, contracts, before).items():
-            assert before is not None
-            found[symbol] = {"latestTrade": trade_json(past, before), "prevDailyBar": day_json(past, before)}
-        for symbol, today in self._so_far(underlying, contracts, place).items():
-            assert place is not None
-            minute = bar_json(place.session.opens_at + timedelta(seconds=today.last.start), today.last)
-            shape: Json = {"latestTrade": trade_json(today, place), "minuteBar": minute, "dailyBar": day_json(today, place)}
-            found[symbol] = found.get(symbol, {}) | shape
+        past = self._so_far(underlying, contracts, before)
+        if before is not None:
+            at, day = _instants(before.session), day_of(before.session)
+            for symbol, done in past.items():
+                found[symbol] = {"latestTrade": trade_json(done, at), "prevDailyBar": bar_json(done.day, day)}
+        today = self._so_far(underlying, contracts, place)
+        if place is not None:
+            at, day = _instants(place.session), day_of(place.session)
+            for symbol, done in today.items():
+                minute, whole = bar_json(done.last, at(done.last.start)), bar_json(done.day, day)
+                shape: Json = {"latestTrade": trade_json(done, at), "minuteBar": minute, "dailyBar": whole}
+                found[symbol] = found.get(symbol, {}) | shape
         return found
 
     def _so_far(self, underlying: str, contracts: Sequence[Contract], place: Place | None) -> dict[str, SoFar]:
         path = None if place is None else self.market.path(underlying, place.session)
         if place is None or path is None or self.market.splits_since(underlying, place.session.day, self.now) != AS_IT_WAS:
             return {}  # what traded before a split under the same symbol was another contract
-        return self.board.so_far(self._listed(contracts, place.session), place.session, path, place.elapsed)
-
-    def _listed(self, contracts: Sequence[Contract], session: Session) -> list[Contract]:
-        return [contract for contract in contracts if self.board.contract(contract.symbol, session.day) is not None]
+        return self.board.so_far(self.board.listed(contracts, place.session.day), place.session, path, place.elapsed)
 
 
-def quote_json(quote: Quote, at: datetime) -> Json:
+def quoted_json(quote: Quote, greeks: Greeks | None, at: str | None) -> Json:
+    """A contract without bid and ask has no quote."""
+    found: Json = {"latestQuote": quote_json(quote, at)} if quote.bid or quote.ask else {}
+    return found if greeks is None else found | greeks_json(greeks)
+
+
+def quote_json(quote: Quote, at: str | None) -> Json:
     """A side of zero has no quote, and no size."""
     return {
-        "t": instant(at),
+        "t": at,
         "ap": dollars(quote.ask),
         "as": TICK_SHARES if quote.ask else 0,
         "ax": OPTION_EXCHANGE,
@@ -132,28 +140,33 @@ def quote_json(quote: Quote, at: datetime) -> Json:
 
 
 def greeks_json(greeks: Greeks) -> Json:
-    names = ("delta", "gamma", "rho", "theta", "vega")
     return {
         "impliedVolatility": round(greeks.implied_volatility, 10),
-        "greeks": {name: round(getattr(greeks, name), 10) for name in names},
+        "greeks": {
+            "delta": round(greeks.delta, 10),
+            "gamma": round(greeks.gamma, 10),
+            "rho": round(greeks.rho, 10),
+            "theta": round(greeks.theta, 10),
+            "vega": round(greeks.vega, 10),
+        },
     }
 
 
-def trade_json(done: SoFar, place: Place) -> Json:
+def trade_json(done: SoFar, at: Instants) -> Json:
     """The last trade."""
-    at = place.session.opens_at + timedelta(seconds=done.last.start + done.seconds - 1)
-    trade: Json = {"t": instant(at), "p": dollars(done.last.close), "s": last_size(done.last.volume)}
-    return trade | {"x": OPTION_EXCHANGE, "c": OPTION_TRADE_CONDITION}
+    return {
+        "t": at(done.last.start + done.seconds - 1),
+        "p": dollars(done.last.close),
+        "s": last_size(done.last.volume),
+        "x": OPTION_EXCHANGE,
+        "c": OPTION_TRADE_CONDITION,
+    }
 
 
-def day_json(done: SoFar, place: Place) -> Json:
-    return bar_json(datetime.fromtimestamp(midnight(place.session.day), UTC), done.day)
-
-
-def bar_json(opened: datetime, bar: Bar) -> Json:
+def bar_json(bar: Bar, opened: str | None) -> Json:
     """A bar; the typical price stands for the average."""
     return {
-        "t": instant(opened),
+        "t": opened,
         "o": dollars(bar.open),
         "h": dollars(bar.high),
         "l": dollars(bar.low),
@@ -162,3 +175,14 @@ def bar_json(opened: datetime, bar: Bar) -> Json:
         "n": max(1, bar.volume // SHARES_A_TRADE),
         "vw": round((bar.high + bar.low + bar.close) / (3 * UNITS_PER_DOLLAR), 6),
     }
+
+
+def day_of(session: Session) -> str | None:
+    """When a daily bar says that it opened."""
+    return instant(datetime.fromtimestamp(midnight(session.day), UTC))
+
+
+@lru_cache(maxsize=16)
+def _instants(session: Session) -> Instants:
+    """Writes seconds after the open; the bars of all contracts end at the same few hundred of them."""
+    return cache(lambda seconds: instant(session.opens_at + timedelta(seconds=seconds)))

@@ -125,16 +125,17 @@ class OptionRoutes:
             return iter(())
         if wanted.expiration is None and wanted.expires_until is None:
             wanted = replace(wanted, expires_until=before_next_weekend(today))
-        return chain.from_iterable(wanted.chosen(self._of(name, status, wanted, today)) for name in underlyings)
+        return chain.from_iterable(self._of(name, status, wanted, today) for name in underlyings)
 
     def _of(self, underlying: str, status: str, wanted: ChainFilter, today: date) -> Sequence[Contract]:
+        board = self.exchange.board
         if status == "active":
-            return self.exchange.board.contracts(underlying, today)
+            return wanted.listed(board, underlying, today)
         first = self.exchange.sessions.days[0]
         since = max(first, wanted.expiration or wanted.expires_from or today - INACTIVE_SINCE)
-        if not self.exchange.board.has_options(underlying) or since >= today:
+        if not board.has_options(underlying) or since >= today:
             return ()
-        return self.exchange.board.expired(underlying, today, since)
+        return wanted.chosen(board.expired(underlying, today, since))
 
     def _shapes(self, contracts: Sequence[Contract], with_deliverables: bool) -> list[Json]:
         made = []
@@ -159,7 +160,7 @@ class OptionRoutes:
         if session is None or path is None:
             return {}, None
         board = self.exchange.board
-        traded = [contract for contract in contracts if board.contract(contract.symbol, session.day) is not None]
+        traded = board.listed(contracts, session.day)
         quotes = board.quotes_at(traded, session, path, len(path.seconds) - 1)
         return {contract.symbol: quote.last for contract, quote in zip(traded, quotes, strict=True)}, session.day
 

@@ -7,11 +7,9 @@ closes are as if the splits up to the day had always been.
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from fractions import Fraction
 
 import numpy as np
@@ -20,25 +18,23 @@ from desk.data.calendars import Session
 from desk.data.source import Source
 from desk.domain.errors import ConfigurationError
 from desk.exchange.machine.orders import UNIT_USD, Quote
-from desk.exchange.market.corporate import Split
 from desk.exchange.market.options import listing_dates, surface
-from desk.exchange.market.options.contract import Contract, contract_of
+from desk.exchange.market.options.contract import Contract
+from desk.exchange.market.options.kept import Kept
+from desk.exchange.market.options.listings import ROOT, Listings, Terms, is_listed
 from desk.exchange.market.options.recorded import RecordedChain, RecordedQuotes
-from desk.exchange.market.options.surface import RATE, History, Volatility, history_of
-from desk.exchange.market.options.volume import ChainBars, SoFar, chain_bars, one_row, open_interests, so_far
+from desk.exchange.market.options.surface import RATE, Volatility
+from desk.exchange.market.options.volume import SoFar, chain_bars, one_row, open_interests, so_far
 from desk.exchange.market.path import UNITS_PER_CENT, UNITS_PER_DOLLAR, IntArray
 from desk.exchange.market.prices import Splits
 from desk.exchange.market.session_path import NativeBars, SessionPath
+from desk.exchange.market.sessions import session_seconds
 from options import black_scholes, occ
 from options.black_scholes import Floats
 
 SECONDS_OF_A_YEAR = 365.0 * 86_400
-CHAINS_KEPT, DAYS_KEPT = 4096, 256
+DAYS_KEPT, VOLATILITIES_KEPT, SESSIONS_KEPT = 256, 16_384, 512
 USUAL_SESSIONS = 20
-# Symbols of stocks whose options a symbol can name; BRK.B and the like have none here.
-ROOT = re.compile(r"[A-Z][A-Z0-9]{0,5}", re.ASCII)
-# Splits of a stock that are in force.
-Terms = tuple[Split, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,14 @@ class Greeks:
     rho: float
 
 
+@dataclass(slots=True)
+class _Ended:
+    """What contracts did in the whole of a session of that path, by symbol and strike: a split can change what a symbol means."""
+
+    path: SessionPath
+    done: dict[tuple[str, int], SoFar | None] = field(default_factory=dict)
+
+
 class OptionBoard:
     """Options on the symbols of a source. `recorded` chains replace the model for their underlyings.
 
@@ -62,21 +66,28 @@ class OptionBoard:
     def __init__(self, source: Source, seed: int, recorded: Mapping[str, RecordedChain] | None = None) -> None:
         self.source = source
         self.seed = seed
-        self.splits = Splits()  # set by who knows of corporate actions
+        self.listings = Listings(source)
         self.recorded = dict(recorded or {})
         self._underlying_of = {symbol: name for name, chain in self.recorded.items() for symbol in chain}
         self._by_id = {each.contract.id: symbol for chain in self.recorded.values() for symbol, each in chain.items()}
         # By splits too, which decide what a past close is on the day that asks.
-        self._histories: dict[tuple[str, Terms], History] = {}
-        self._volatilities: dict[tuple[str, date, Terms], Volatility] = {}
-        self._rewritten: dict[tuple[str, date, Terms], frozenset[int]] = {}
-        self._chains: OrderedDict[tuple[str, date, Terms, int, int], tuple[Contract, ...]] = OrderedDict()
-        self._days: OrderedDict[tuple[str, date, Terms], tuple[Contract, ...]] = OrderedDict()
+        self._volatilities: Kept[tuple[str, date, Terms], Volatility] = Kept(VOLATILITIES_KEPT)
+        self._days: Kept[tuple[str, date, Terms], tuple[Contract, ...]] = Kept(DAYS_KEPT)
+        self._sessions: Kept[tuple[str, date, Terms], _Ended] = Kept(SESSIONS_KEPT)
         for name in self.recorded:
             if name not in source.daily:
                 raise ConfigurationError(
                     f"recorded options on {name}: the data has no prices of {name}. Add its bars, or remove the quotes"
                 )
+
+    @property
+    def splits(self) -> Splits:
+        """Set by who knows of corporate actions."""
+        return self.listings.splits
+
+    @splits.setter
+    def splits(self, splits: Splits) -> None:
+        self.listings.splits = splits
 
     # what is listed
 
@@ -89,14 +100,20 @@ class OptionBoard:
 
     def contracts(self, underlying: str, today: date) -> tuple[Contract, ...]:
         """Contracts listed on `today`, those that expire on it included, sorted by symbol; none for an unknown underlying."""
-        key = (underlying, today, self._terms(underlying, today))
-        if key not in self._days:
-            if not self.has_options(underlying):
-                return ()
-            self._days[key] = tuple(sorted(self._contracts(underlying, today), key=lambda contract: contract.symbol))
-            if len(self._days) > DAYS_KEPT:
-                self._days.popitem(last=False)
-        return self._days[key]
+        if not self.has_options(underlying):
+            return ()
+        key = (underlying, today, self.listings.terms(underlying, today))
+        return self._days.get(key, lambda: tuple(self.some_contracts(underlying, today, None, lambda _: True)))
+
+    def some_contracts(self, underlying: str, today: date, type: str | None, has_day: Callable[[date], bool]) -> list[Contract]:
+        """Those of one type, None for both, whose expiration `has_day`; the model makes no others for that."""
+        if not self.has_options(underlying):
+            return []
+        if underlying not in self.recorded:
+            return self.listings.contracts(underlying, today, type, has_day)
+        chain = [each.contract for each in self.recorded[underlying].values() if each.is_listed(today)]
+        found = [each for each in chain if type in (None, each.type) and has_day(each.expiration)]
+        return sorted(found, key=lambda contract: contract.symbol)
 
     def expired(self, underlying: str, today: date, since: date) -> tuple[Contract, ...]:
         """Contracts that expired from `since` on and before `today`, sorted by expiration and symbol."""
@@ -105,75 +122,36 @@ class OptionBoard:
             past = [contract for contract in chain if since <= contract.expiration < today]
         else:
             days = listing_dates.expirations_between(since, today)
-            past = [contract for day in days if day < today for contract in self._of_expiration(underlying, day, day)]
+            past = [contract for day in days if day < today for contract in self.listings.of_expiration(underlying, day)]
         return tuple(sorted(past, key=lambda contract: (contract.expiration, contract.symbol)))
 
     def contract(self, symbol: str, today: date) -> Contract | None:
         """The contract of that symbol when it is listed on `today`, its expiration included; else None."""
         if symbol in self._underlying_of:
             quotes = self.recorded[self._underlying_of[symbol]][symbol]
-            return quotes.contract if quotes.listed_since <= today <= quotes.contract.expiration else None
+            return quotes.contract if quotes.is_listed(today) else None
         try:
             said = occ.parse(symbol)
         except ValueError:
             return None
-        if said.root in self.recorded or said.root not in self.source.daily or not self._is_listed(said, today):
+        if said.root in self.recorded or said.root not in self.source.daily or not is_listed(said.expiration, today):
             return None
-        return next(c for c in self._of_expiration(said.root, said.expiration, today) if c.symbol == symbol)
+        return self.listings.chain(said.root, said.expiration, said.type, today).get(symbol)
 
     def contract_by_id(self, contract_id: str, today: date) -> Contract | None:
         """The contract of that asset id when it is listed on `today`; one that nobody has seen is searched for in every chain."""
-        if contract_id in self._by_id:
-            return self.contract(self._by_id[contract_id], today)
+        made = (each for chain in self.listings.chains_made() for each in chain.values())
+        symbol = self._by_id.get(contract_id) or next((each.symbol for each in made if each.id == contract_id), None)
+        if symbol is not None:
+            return self.contract(symbol, today)
         every = (contract for underlying in self.underlyings() for contract in self.contracts(underlying, today))
         return next((contract for contract in every if contract.id == contract_id), None)
 
-    def _contracts(self, underlying: str, today: date) -> list[Contract]:
-        if underlying in self.recorded:
-            chain = self.recorded[underlying].values()
-            return [each.contract for each in chain if each.listed_since <= today <= each.contract.expiration]
-        days = listing_dates.expirations(today)
-        return [contract for day in days for contract in self._of_expiration(underlying, day, today)]
-
-    def _is_listed(self, said: occ.Occ, today: date) -> bool:
-        if not listing_dates.listed_since(said.expiration) <= today <= said.expiration:
-            return False
-        if not listing_dates.is_expiration(said.expiration):
-            return False
-        return int(said.strike / UNIT_USD) in self._strikes(said.root, said.expiration, today)
-
-    def _of_expiration(self, underlying: str, expiration: date, today: date) -> tuple[Contract, ...]:
-        span = self._span(underlying, expiration, today)
-        if span is None:
-            return ()
-        key = (underlying, expiration, self._terms(underlying, today), *span)
-        if key not in self._chains:
-            strikes = [units * UNIT_USD for units in self._strikes(underlying, expiration, today)]
-            said = [occ.Occ(underlying, expiration, type_, strike) for type_ in ("call", "put") for strike in strikes]
-            self._chains[key] = tuple(contract_of(each) for each in said)
-            self._by_id.update((each.id, each.symbol) for each in self._chains[key])
-            if len(self._chains) > CHAINS_KEPT:
-                self._chains.popitem(last=False)
-        return self._chains[key]
-
-    def _strikes(self, underlying: str, expiration: date, today: date) -> list[int]:
-        """Strikes listed on `today` in units, ascending: those of the ladder, and what a split has made of those before it."""
-        span = self._span(underlying, expiration, today)
-        ladder = [] if span is None else listing_dates.strikes_between(*span).tolist()
-        rewritten = self._rewritten_strikes(underlying, expiration, today)
-        return sorted({*ladder, *rewritten}) if rewritten else ladder
-
-    def _rewritten_strikes(self, underlying: str, expiration: date, today: date) -> frozenset[int]:
-        """What the last split since the listing has made of the strikes that were listed on its eve."""
-        splits = self.splits.between(underlying, listing_dates.listed_since(expiration), today)
-        if not splits:
-            return frozenset()
-        key = (underlying, expiration, splits)
-        if key not in self._rewritten:
-            listed = self._strikes(underlying, expiration, splits[-1].ex_date - timedelta(days=1))
-            after = [listing_dates.strike_after(units * UNIT_USD, splits[-1]) for units in listed]
-            self._rewritten[key] = frozenset(int(strike / UNIT_USD) for strike in after if strike is not None)
-        return self._rewritten[key]
+    def listed(self, contracts: Sequence[Contract], day: date) -> list[Contract]:
+        """Those of contracts on one underlying that are listed on `day`."""
+        if contracts and contracts[0].underlying not in self.recorded:
+            return self.listings.listed(contracts[0].underlying, contracts, day)
+        return [each for each in contracts if self.contract(each.symbol, day) is not None]
 
     def before_split(self, contract: Contract, ratio: Fraction) -> Contract | None:
         """What a contract was before one share became `ratio`, to be priced by; None when no recorded chain has it."""
@@ -183,20 +161,6 @@ class OptionBoard:
         wanted = (contract.type, contract.expiration, units)
         chain = (each.contract for each in self.recorded[contract.underlying].values())
         return next((was for was in chain if (was.type, was.expiration, was.strike_units) == wanted), None)
-
-    def _span(self, underlying: str, expiration: date, today: date) -> tuple[int, int] | None:
-        """Lowest and highest possible strike: from the close before the listing to the last one before `today`, and around.
-
-        Between splits it only widens, so what is listed once stays. None before the listing, and without a close to list around.
-        """
-        since = listing_dates.listed_since(expiration)
-        history = self._history(underlying, today)
-        end = history.before(today)
-        closes = history.closes[max(0, history.before(since) - 1) : end]
-        if today < since or not len(closes):
-            return None
-        low = float(closes.min()) * listing_dates.LOWEST_STRIKE_OF_CLOSE
-        return int(low), int(float(closes.max()) * listing_dates.HIGHEST_STRIKE_OF_CLOSE)
 
     # what it costs
 
@@ -217,10 +181,14 @@ class OptionBoard:
 
     def quotes_at(self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath, index: int) -> list[Quote]:
         """Quotes of contracts on one underlying at one point of its path; none of them may have expired before `session`."""
+        alive = [contract for contract in contracts if contract.expiration >= session.day]
         seconds, price = (column[index : index + 1] for column in (underlying_path.seconds, underlying_path.price))
         point = SessionPath(seconds, price, price, price, _no_bars)
-        paths = self.paths(contracts, session, point)
-        return [Quote(int(path.bid[0]), int(path.ask[0]), int(path.price[0])) for path in paths if path is not None]
+        if not alive or alive[0].underlying in self.recorded:
+            paths = (self._recorded_path(each, session, point) for each in alive)
+            return [Quote(int(path.bid[0]), int(path.ask[0]), int(path.price[0])) for path in paths]
+        columns = self._modelled(alive, session, point)
+        return [Quote(*row) for row in zip(*(column[:, 0].tolist() for column in columns), strict=True)]
 
     def so_far(
         self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath, elapsed_seconds: float
@@ -230,12 +198,43 @@ class OptionBoard:
         if not alive:
             return {}
         if alive[0].underlying in self.recorded:
-            paths = [self._recorded_path(each, session, underlying_path) for each in alive]
-            found = [so_far(one_row(path.bars), elapsed_seconds)[0] for path in paths]
+            chain, opened = self.recorded[alive[0].underlying], int(session.opens_at.timestamp())
+            bars = (chain[each.symbol].bars(opened, int(underlying_path.seconds[-1])) for each in alive)
+            found = [so_far(one_row(each), elapsed_seconds)[0] for each in bars]
+        elif elapsed_seconds >= session_seconds(session):
+            found = self._ended(alive, session, underlying_path)
         else:
-            _, _, last = self._modelled(alive, session, underlying_path)
-            found = so_far(self._bars(alive, session, underlying_path, last), elapsed_seconds)
+            found = self._done(alive, session, underlying_path, elapsed_seconds)
         return {contract.symbol: each for contract, each in zip(alive, found, strict=True) if each is not None}
+
+    def _ended(self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath) -> list[SoFar | None]:
+        """What modelled contracts did in the whole of a session, which never changes and is asked for all the next day."""
+        underlying = contracts[0].underlying
+        key = (underlying, session.day, self.listings.terms(underlying, session.day))
+        known = self._sessions.get(key, lambda: _Ended(underlying_path))
+        if known.path is not underlying_path:
+            known.path, known.done = underlying_path, {}
+        missing = [each for each in contracts if (each.symbol, each.strike_units) not in known.done]
+        if missing:
+            done = self._done(missing, session, underlying_path, float(session_seconds(session)))
+            known.done.update(zip(((each.symbol, each.strike_units) for each in missing), done, strict=True))
+        return [known.done[each.symbol, each.strike_units] for each in contracts]
+
+    def _done(
+        self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath, elapsed_seconds: float
+    ) -> list[SoFar | None]:
+        """What modelled contracts did until then; only what traded is priced."""
+        price, seconds = underlying_path.price / UNITS_PER_DOLLAR, underlying_path.seconds
+        volatility = self.volatility(contracts[0].underlying, session.day)
+        calls, strikes, left = _calls(contracts)[:, 0], _strikes(contracts)[:, 0], _seconds_left(contracts, session.opens_at)
+
+        def prices(row: IntArray, point: IntArray) -> IntArray:
+            years = np.maximum(left[row] - seconds[point], 0.0) / SECONDS_OF_A_YEAR
+            return surface.market(volatility, calls[row], price[point], strikes[row], years)[2]
+
+        known = underlying_path.bars.completed(elapsed_seconds)
+        bars = chain_bars(self.seed, contracts, session.day, underlying_path, prices, volatility, known)
+        return so_far(bars, elapsed_seconds)
 
     def _modelled_paths(
         self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath
@@ -252,7 +251,7 @@ class OptionBoard:
         """Bid, ask and last of each contract at each point, shape (k, n)."""
         volatility = self.volatility(contracts[0].underlying, session.day)
         spot = underlying_path.price / UNITS_PER_DOLLAR
-        left = np.array([[(each.expires_at - session.opens_at).total_seconds()] for each in contracts])
+        left = _seconds_left(contracts, session.opens_at)[:, None]
         years = np.maximum(left - underlying_path.seconds, 0.0) / SECONDS_OF_A_YEAR
         return surface.market(volatility, _calls(contracts), spot, _strikes(contracts), years)
 
@@ -260,13 +259,11 @@ class OptionBoard:
         self, contract: Contract, session: Session, underlying_path: SessionPath, last: IntArray, bid: IntArray, ask: IntArray
     ) -> SessionPath:
         def bars() -> NativeBars:
-            return self._bars((contract,), session, underlying_path, last[None]).row(0)
+            volatility = self.volatility(contract.underlying, session.day)
+            one = (contract,)
+            return chain_bars(self.seed, one, session.day, underlying_path, lambda _, point: last[point], volatility).row(0)
 
         return SessionPath(underlying_path.seconds, last, bid, ask, bars)
-
-    def _bars(self, contracts: Sequence[Contract], session: Session, underlying_path: SessionPath, last: IntArray) -> ChainBars:
-        volatility = self.volatility(contracts[0].underlying, session.day)
-        return chain_bars(self.seed, contracts, session.day, underlying_path, last, volatility)
 
     def _recorded_path(self, contract: Contract, session: Session, underlying_path: SessionPath) -> SessionPath:
         """Recorded quotes as they hold at the underlying's points; before the first one there is no bid and no ask."""
@@ -287,11 +284,12 @@ class OptionBoard:
 
     def volatility(self, underlying: str, day: date) -> Volatility:
         """The volatility that options are priced by on `day`, from the closes before it."""
-        key = (underlying, day, self._terms(underlying, day))
-        if key not in self._volatilities:
-            history = self._history(underlying, day)
-            self._volatilities[key] = surface.realised(history.closes[: history.before(day)] / UNITS_PER_DOLLAR)
-        return self._volatilities[key]
+
+        def realised() -> Volatility:
+            history = self.listings.history(underlying, day)
+            return surface.realised(history.closes[: history.before(day)] / UNITS_PER_DOLLAR)
+
+        return self._volatilities.get((underlying, day, self.listings.terms(underlying, day)), realised)
 
     def greeks(self, contract: Contract, now: datetime, underlying_last: int, quote: Quote) -> Greeks | None:
         """Implied volatility and greeks of a quote; None without a bid, without time value (deep in the money), at expiry."""
@@ -305,19 +303,23 @@ class OptionBoard:
             return []
         calls, strikes = _calls(contracts)[:, 0], _strikes(contracts)[:, 0]
         spot = underlying_last / UNITS_PER_DOLLAR
-        years = np.array([(each.expires_at - now).total_seconds() for each in contracts]) / SECONDS_OF_A_YEAR
+        years = _seconds_left(contracts, now) / SECONDS_OF_A_YEAR
         middle = np.array([(quote.bid + quote.ask) / 2 for quote in quotes]) / UNITS_PER_DOLLAR
         sure = np.maximum(
             black_scholes.intrinsic(calls, spot, strikes), black_scholes.price(calls, spot, strikes, years, 0.0, RATE)
         )
         has_greeks = (years > 0) & np.array([quote.bid > 0 for quote in quotes]) & (middle - sure >= 0.01)
         implied = black_scholes.implied_volatility(calls, middle, spot, strikes, years, RATE)
-        chosen = [self._recorded_iv(each, now, found) for each, found in zip(contracts, implied, strict=True)]
-        has_greeks &= np.isfinite(chosen)
-        safe = np.where(has_greeks, chosen, 1.0)
+        is_recorded = contracts[0].underlying in self.recorded
+        if is_recorded:
+            implied = np.array([self._recorded_iv(each, now, found) for each, found in zip(contracts, implied, strict=True)])
+        has_greeks &= np.isfinite(implied)
+        safe = np.where(has_greeks, implied, 1.0)
         found = black_scholes.greeks(calls, spot, strikes, np.where(has_greeks, years, 1.0), safe, RATE)
         columns = np.stack([safe, found.delta, found.gamma, found.theta, found.vega, found.rho], axis=1)
-        made = [Greeks(*row) if good else None for row, good in zip(columns.tolist(), has_greeks, strict=True)]
+        made = [Greeks(*row) if good else None for row, good in zip(columns.tolist(), has_greeks.tolist(), strict=True)]
+        if not is_recorded:
+            return made
         return [self._with_recorded_delta(each, now, greeks) for each, greeks in zip(contracts, made, strict=True)]
 
     def open_interest(self, contract: Contract, today: date) -> int:
@@ -331,7 +333,7 @@ class OptionBoard:
         underlying = contracts[0].underlying
         if underlying in self.recorded:
             return [self.recorded[underlying][contract.symbol].interest_before(today) for contract in contracts]
-        history = self._history(underlying, today)
+        history = self.listings.history(underlying, today)
         end = history.before(today)
         if not end:
             return [0] * len(contracts)
@@ -357,16 +359,6 @@ class OptionBoard:
             return greeks
         return replace(greeks, delta=float(quotes.delta[place]))
 
-    def _terms(self, underlying: str, today: date) -> Terms:
-        return self.splits.between(underlying, date.min, today)
-
-    def _history(self, underlying: str, today: date) -> History:
-        """The past as if the splits up to `today` had always been."""
-        terms = self._terms(underlying, today)
-        if (underlying, terms) not in self._histories:
-            self._histories[underlying, terms] = history_of(self.source.daily[underlying], terms)
-        return self._histories[underlying, terms]
-
 
 def _no_bars() -> NativeBars:
     raise AssertionError("one point of a path has no bars")
@@ -378,3 +370,7 @@ def _calls(contracts: Sequence[Contract]) -> np.ndarray:
 
 def _strikes(contracts: Sequence[Contract]) -> Floats:
     return np.array([[contract.strike_units] for contract in contracts]) / UNITS_PER_DOLLAR
+
+
+def _seconds_left(contracts: Sequence[Contract], at: datetime) -> Floats:
+    return np.array([(each.expires_at - at).total_seconds() for each in contracts])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from desk.exchange.market.options.listing_dates import expires_at
 from desk.exchange.market.path import IntArray
 from options import occ
 from options.occ import OptionType
+
+# A symbol ends with its strike in tenths of a cent.
+_STRIKE_DIGITS, _UNITS_OF_A_SYMBOL, _ANY_STRIKE = 8, 10, Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Contract:
     @property
     def name(self) -> str:
         """As Alpaca words it: AAPL Jun 20 2025 100 Call."""
-        return f"{self.root} {self.expiration:%b %d %Y} {self.strike.normalize():f} {self.type.capitalize()}"
+        return f"{self.root} {_day_name(self.expiration)} {self.strike.normalize():f} {self.type.capitalize()}"
 
     def intrinsic(self, underlying_units: int) -> int:
         """What exercise pays at once, in units a share."""
@@ -54,6 +59,11 @@ class Contract:
     def intrinsics(self, underlying_units: IntArray) -> IntArray:
         """The same of many prices of the underlying, shape (n,)."""
         return np.maximum(self.sign * (underlying_units - self.strike_units), 0)
+
+
+@lru_cache(maxsize=1024)
+def _day_name(day: date) -> str:
+    return f"{day:%b %d %Y}"
 
 
 def contract_of(said: occ.Occ, underlying: str | None = None) -> Contract:
@@ -69,3 +79,18 @@ def contract_of(said: occ.Occ, underlying: str | None = None) -> Contract:
         strike_units=int(said.strike / UNIT_USD),
         expires_at=expires_at(said.expiration),
     )
+
+
+def chain_of(underlying: str, expiration: date, type: OptionType, strikes: Iterable[int]) -> dict[str, Contract]:
+    """Contracts of one expiration by symbol. `strikes` in units, tenths of a cent and more, as a symbol can say them.
+
+    Every symbol begins alike, so it is written once: the chains of a day are tens of thousands of them.
+    """
+    beginning = occ.format(underlying, expiration, type, _ANY_STRIKE)[:-_STRIKE_DIGITS]
+    ends = expires_at(expiration)
+    found = {}
+    for units in strikes:
+        symbol = f"{beginning}{units // _UNITS_OF_A_SYMBOL:0{_STRIKE_DIGITS}d}"
+        id_ = asset_id(symbol)
+        found[symbol] = Contract(id_, symbol, underlying, underlying, expiration, type, units * UNIT_USD, units, ends)
+    return found

@@ -61,6 +61,9 @@ class RecordedQuotes:
         """The first day with a quote: nothing says that the contract was there before."""
         return datetime.fromtimestamp(int(self.at[0]), NEW_YORK).date()
 
+    def is_listed(self, day: date) -> bool:
+        return self.listed_since <= day <= self.contract.expiration
+
     def latest(self, moment: float) -> int | None:
         """Place of the last quote at or before `moment` (seconds since 1970); None before the first."""
         place = int(np.searchsorted(self.at, moment, side="right")) - 1

@@ -96,15 +96,13 @@ def _yearly(moves: Floats) -> float:
 
 def moneyness(volatility: Volatility, spot: Floats, strike: Floats, years: Floats) -> Floats:
     """Log-moneyness in standard deviations, bent to stay within `FARTHEST`: below zero for strikes below the stock."""
-    deviation = volatility.at_the_money(years) * np.sqrt(np.maximum(years, SHORTEST_YEARS))
-    bent: Floats = FARTHEST * np.tanh(np.log(strike / spot) / (FARTHEST * deviation))
-    return bent
+    return _moneyness(volatility.at_the_money(years), spot, strike, years)
 
 
 def smile(volatility: Volatility, spot: Floats, strike: Floats, years: Floats) -> Floats:
     """Implied volatility; all arguments in dollars and years, broadcast."""
-    k = moneyness(volatility, spot, strike, years)
-    return volatility.at_the_money(years) * (1.0 + SKEW * k + SMILE * k**2)
+    level = volatility.at_the_money(years)
+    return _smile(level, _moneyness(level, spot, strike, years))
 
 
 def fair(volatility: Volatility, is_call: object, spot: Floats, strike: Floats, years: Floats) -> Floats:
@@ -114,14 +112,27 @@ def fair(volatility: Volatility, is_call: object, spot: Floats, strike: Floats, 
     return np.maximum(paid, black_scholes.intrinsic(calls, spot, strike))
 
 
+def _moneyness(level: Floats, spot: Floats, strike: Floats, years: Floats) -> Floats:
+    deviation = level * np.sqrt(np.maximum(years, SHORTEST_YEARS))
+    bent: Floats = FARTHEST * np.tanh(np.log(strike / spot) / (FARTHEST * deviation))
+    return bent
+
+
+def _smile(level: Floats, k: Floats) -> Floats:
+    return level * (1.0 + SKEW * k + SMILE * k**2)
+
+
 def market(
     volatility: Volatility, is_call: object, spot: Floats, strike: Floats, years: Floats
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Bid, ask and last in whole cents, as units of 0.0001 dollars; a bid of zero is none."""
     calls = np.asarray(is_call, dtype=np.bool_)
-    worth = fair(volatility, calls, spot, strike, years)
+    level = volatility.at_the_money(years)
+    k = _moneyness(level, spot, strike, years)
     sure = black_scholes.intrinsic(calls, spot, strike)
-    away = 1.0 + 0.5 * np.abs(moneyness(volatility, spot, strike, years))
+    # What `fair` says, of parts that are needed here as well.
+    worth = np.maximum(black_scholes.price(calls, spot, strike, years, _smile(level, k), RATE), sure)
+    away = 1.0 + 0.5 * np.abs(k)
     half = 0.5 * (LEAST_SPREAD_USD + OF_TIME_VALUE * away * (worth - sure) + OF_INTRINSIC * sure)
     bid = np.maximum(np.floor((worth - half) * 100.0 + 1e-9), 0.0)
     ask = np.maximum(np.ceil((worth + half) * 100.0 - 1e-9), bid + 1.0)

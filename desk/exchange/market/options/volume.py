@@ -6,7 +6,7 @@ more; they depend on seed, contract and day alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -30,13 +30,19 @@ LEAST_TRADES = np.array([2, 4, 4, 1])
 OPEN_INTEREST_OF_VOLUME = 8.0
 
 
+# Prices in units of contracts, by their rows, at points of a path; both of shape (n,).
+Prices = Callable[[IntArray, IntArray], IntArray]
+
+
 @dataclass(frozen=True, slots=True)
 class ChainBars:
-    """Bars of many contracts on the same grid: `start` of shape (n,), prices in units and volume in contracts (k, n).
+    """The bars in which contracts traded, one contract after the other: those of contract i are `edges[i]` to `edges[i + 1]`.
 
-    Where the volume is zero the contract did not trade, and the prices mean nothing.
+    `edges` of shape (k + 1,), the rest of shape (n,): start in seconds after the open, prices in units, volume in contracts.
+    Most contracts trade in few of a session's minutes, and in the others nothing has to be priced.
     """
 
+    edges: IntArray
     start: IntArray
     open: IntArray
     high: IntArray
@@ -46,10 +52,10 @@ class ChainBars:
     seconds: int
 
     def row(self, place: int) -> NativeBars:
-        """The bars of one contract in which it traded."""
-        cells = (self.start, *(column[place] for column in (self.open, self.high, self.low, self.close, self.volume)))
-        start, opened, high, low, close, volume = np.stack(cells)[:, self.volume[place] > 0]
-        return NativeBars(start, opened, high, low, close, volume, self.seconds)
+        """The bars of one contract."""
+        span = slice(int(self.edges[place]), int(self.edges[place + 1]))
+        opened, high, low, close = (column[span] for column in (self.open, self.high, self.low, self.close))
+        return NativeBars(self.start[span], opened, high, low, close, self.volume[span], self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,73 +84,120 @@ def chain_bars(
     contracts: Sequence[Contract],
     day: date,
     underlying_path: SessionPath,
-    last: IntArray,
+    prices: Prices,
     volatility: Volatility,
+    known: int | None = None,
 ) -> ChainBars:
-    """Bars over the underlying's own, from `last` (k, n) at the points of its path."""
+    """Bars over the first `known` of the underlying's own, None for all of them."""
     whole = underlying_path.bars
-    traded = _volumes(seed, contracts, day, underlying_path, volatility)
+    traded = _volumes(seed, contracts, day, underlying_path, volatility, known)
+    row, bar = np.nonzero(traded)
+    volume = traded[row, bar]
     first = np.searchsorted(underlying_path.seconds, whole.start)
     after = np.searchsorted(underlying_path.seconds, whole.start + whole.seconds)
     # A walked path has one point a bar, so that a bar ends at the next one's beginning.
-    after = np.minimum(np.where(after - first > 1, after, first + 2), last.shape[1])
-    close = last[:, after - 1]
-    opened = np.where(traded == 1, close, last[:, first])
-    edges, points = np.column_stack([first, after]).ravel(), np.column_stack([last, last[:, -1]])
-    has_range = traded >= POINTS_OF_A_BAR
-    high = np.where(has_range, np.maximum.reduceat(points, edges, axis=1)[:, ::2], np.maximum(opened, close))
-    low = np.where(has_range, np.minimum.reduceat(points, edges, axis=1)[:, ::2], np.minimum(opened, close))
-    return ChainBars(whole.start, opened, high, low, close, traded, whole.seconds)
+    after = np.minimum(np.where(after - first > 1, after, first + 2), len(underlying_path.seconds))
+    columns = _priced(len(contracts), row, first[bar], after[bar], volume, prices)
+    edges = np.searchsorted(row, np.arange(len(contracts) + 1))
+    return ChainBars(edges, whole.start[bar], *columns, volume, whole.seconds)
+
+
+def _priced(
+    rows: int, row: IntArray, first: IntArray, after: IntArray, volume: IntArray, prices: Prices
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Open, high, low and close of bars from the points `first` to before `after`; each point that counts is priced once."""
+    several, has_range = volume > 1, volume >= POINTS_OF_A_BAR
+    within = [has_range & (first + step < after - 1) for step in range(1, int((after - first).max(initial=0)) - 1)]
+    is_needed = np.zeros((rows, int(after.max(initial=0))), dtype=np.bool_)
+    is_needed[row, after - 1] = True
+    is_needed[row[several], first[several]] = True
+    for step, inside in enumerate(within, start=1):
+        is_needed[row[inside], first[inside] + step] = True
+    last = np.zeros(is_needed.shape, dtype=np.int64)
+    needed = np.nonzero(is_needed)
+    last[needed] = prices(*needed)
+    close = last[row, after - 1]
+    opened = np.where(several, last[row, first], close)
+    high, low = np.maximum(opened, close), np.minimum(opened, close)
+    for step, inside in enumerate(within, start=1):
+        point = last[row[inside], first[inside] + step]
+        high[inside], low[inside] = np.maximum(high[inside], point), np.minimum(low[inside], point)
+    return opened, high, low, close
 
 
 def one_row(bars: NativeBars) -> ChainBars:
-    """The bars of one contract as a chain's."""
-    opened, high, low, close, volume = (column[None] for column in (bars.open, bars.high, bars.low, bars.close, bars.volume))
-    return ChainBars(bars.start, opened, high, low, close, volume, bars.seconds)
+    """The bars of one contract as a chain's; those without a trade are left out."""
+    traded = bars.volume > 0
+    opened, high, low, close = (column[traded] for column in (bars.open, bars.high, bars.low, bars.close))
+    edges = np.array([0, np.count_nonzero(traded)])
+    return ChainBars(edges, bars.start[traded], opened, high, low, close, bars.volume[traded], bars.seconds)
 
 
 def so_far(bars: ChainBars, elapsed_seconds: float) -> list[SoFar | None]:
     """What each contract did up to so many seconds after the open; None for one that has not traded."""
-    known = int(np.searchsorted(bars.start + bars.seconds, elapsed_seconds, side="right"))
-    has_traded = bars.volume[:, :known] > 0
-    if not known:
-        return [None] * len(bars.volume)
-    row, first = np.arange(len(has_traded)), has_traded.argmax(axis=1)
-    last = known - 1 - has_traded[:, ::-1].argmax(axis=1)
-    high = np.where(has_traded, bars.high[:, :known], 0).max(axis=1)
-    low = np.where(has_traded, bars.low[:, :known], np.iinfo(np.int64).max).min(axis=1)
-    volume = bars.volume[:, :known].sum(axis=1)
-    day = np.column_stack([bars.start[first], bars.open[row, first], high, low, bars.close[row, last], volume])
-    cells = [column[row, last] for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)]
-    pairs = zip(day.tolist(), np.column_stack([bars.start[last], *cells]).tolist(), strict=True)
-    return [SoFar(Bar(*whole), Bar(*end), bars.seconds) if whole[-1] else None for whole, end in pairs]
+    until = np.concatenate(([0], np.cumsum(bars.start + bars.seconds <= elapsed_seconds)))
+    count = until[bars.edges[1:]] - until[bars.edges[:-1]]
+    has_traded = count > 0
+    first = bars.edges[:-1][has_traded]
+    last = first + count[has_traded] - 1
+    spans = np.column_stack([first, last + 1]).ravel()
+
+    def over(function: np.ufunc, column: IntArray) -> IntArray:
+        # The last span may end with the column, and reduceat wants every edge to be within.
+        reduced: IntArray = function.reduceat(np.append(column, 0), spans)[::2]
+        return reduced
+
+    high, low = over(np.maximum, bars.high), over(np.minimum, bars.low)
+    volume = over(np.add, bars.volume)
+    day = np.column_stack([bars.start[first], bars.open[first], high, low, bars.close[last], volume])
+    end = np.column_stack([column[last] for column in (bars.start, bars.open, bars.high, bars.low, bars.close, bars.volume)])
+    found: list[SoFar | None] = [None] * len(count)
+    for place, whole, bar in zip(np.flatnonzero(has_traded).tolist(), day.tolist(), end.tolist(), strict=True):
+        found[place] = SoFar(Bar(*whole), Bar(*bar), bars.seconds)
+    return found
 
 
 def _volumes(
-    seed: int, contracts: Sequence[Contract], day: date, underlying_path: SessionPath, volatility: Volatility
+    seed: int,
+    contracts: Sequence[Contract],
+    day: date,
+    underlying_path: SessionPath,
+    volatility: Volatility,
+    known: int | None,
 ) -> IntArray:
-    """Contracts traded in each of the underlying's bars, shape (k, n): more at the open and the close, in lumps."""
+    """Contracts traded in each of the first `known` of the underlying's bars, shape (k, n): more at open and close, in lumps."""
     whole = underlying_path.bars
+    bars = len(whole.start)
     traded = float(whole.volume.sum()) * CONTRACTS_OF_A_SHARE
     shares = _shares(contracts, day, int(underlying_path.price[0]), volatility)
     chances = np.array([_chance(seed, contract.symbol, day) for contract in contracts])
     total = np.rint(traded * shares * chances)[:, None]
     seeds = np.array([[seed_of(seed, contract.symbol, day, "volume")] for contract in contracts], dtype=np.uint64)
-    noise = _noise(seeds, len(whole.start) + 1)
-    weight = (0.5 + 1.5 * np.linspace(-1.0, 1.0, len(whole.start)) ** 2) * -np.log1p(-noise[:, 1:])
-    share = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
+    noise = _noise(seeds, bars + 1)
+    phase, weight = noise[:, :1], -noise[:, 1:]
+    # In place: new arrays of this size would cost more than what is calculated.
+    np.negative(np.log1p(weight, out=weight), out=weight)
+    weight *= 0.5 + 1.5 * np.linspace(-1.0, 1.0, bars) ** 2
+    whole_weight = weight.sum(axis=1, keepdims=True)
+    edges = np.cumsum(weight[:, :known], axis=1)
+    edges /= whole_weight
+    edges *= total
     # Rounded by a phase of their own, lest the only contract of a day always trade at noon.
-    edges = np.floor(share * total + noise[:, :1])
-    edges[:, -1:] = total
+    np.floor(np.add(edges, phase, out=edges), out=edges)
+    if edges.shape[1] == bars:
+        edges[:, -1:] = total
     return np.diff(edges, axis=1, prepend=0.0).astype(np.int64)
 
 
 def _noise(seeds: NDArray[np.uint64], count: int) -> Floats:
     """Numbers in [0, 1), shape (k, count): SplitMix64 (Steele, Lea and Flood 2014), which needs no generator for each row."""
     state = seeds + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    state ^= state >> np.uint64(31)
+    shifted = state >> np.uint64(30)
+    for shift, factor in ((np.uint64(27), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(31), np.uint64(0x94D049BB133111EB))):
+        state ^= shifted
+        state *= factor
+        np.right_shift(state, shift, out=shifted)
+    state ^= shifted
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -179,9 +232,9 @@ def trades_of(bars: NativeBars, known: int) -> Trades:
 
 
 def last_size(volume: int) -> int:
-    """Contracts of a bar's last trade."""
-    count, share = _trades_in(np.array([volume]))
-    return volume - int((count[0] - 1) * share[0])
+    """Contracts of a bar's last trade: of one bar, what `_trades_in` says of many."""
+    count = POINTS_OF_A_BAR if volume >= POINTS_OF_A_BAR else min(volume, 2)
+    return volume - (count - 1) * (volume // count) if count else 0
 
 
 def _trades_in(volume: IntArray) -> tuple[IntArray, IntArray]:
