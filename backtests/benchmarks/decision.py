@@ -36,7 +36,7 @@ from desk.domain.journal import Acknowledged
 from desk.domain.market import DailyBars, Market, Print, Quote
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.prices import legal_price
-from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.steps import Cancel, NewOrder, Replace, Step, Submit
 from desk.domain.trades import Account, Book
 from desk.journal.sql import SqlJournal
 from desk.runtime.build import hedge_rules, limits_of, rules_of
@@ -148,7 +148,7 @@ class Acknowledging:
 
     def send(self, step: Step) -> None:
         self.sent.append(step)
-        roles = step.spec.roles if isinstance(step, Submit) else (step.role,)
+        roles = step.spec.roles if isinstance(step, NewOrder) else (step.role,)
         self.door.acknowledged(Acknowledged(step.key, {role.value: f"{step.key}:{role}" for role in roles}))
 
     def settle(self, desk: Desk) -> None:
