@@ -26,12 +26,23 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks import decision_rows, exchange_rows, live, option_scan, order_path_rows, ours, peer_rows, stock_lumibot
+from benchmarks import (
+    decision_rows,
+    exchange_rows,
+    live,
+    option_backtest,
+    option_scan,
+    order_path_rows,
+    ours,
+    peer_rows,
+    stock_lumibot,
+)
 from benchmarks.decision import Decision
 from benchmarks.decision_rows import DecisionSize
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
 from benchmarks.isolated import isolated, warmed
 from benchmarks.live import Load, Pace
+from benchmarks.option_backtest import OptionRun
 from benchmarks.option_scan import Scan
 from benchmarks.order_path_rows import OrderPathFigures, OrderPathSize
 from benchmarks.peer_rows import PeerFigures, PeerSize
@@ -57,6 +68,7 @@ class Size:
     loads: tuple[Task, ...]
     pace_sessions: int
     rounds: int
+    spread_sessions: int
     exchange: ExchangeSize
     order_path: OrderPathSize
     decision: DecisionSize
@@ -75,6 +87,7 @@ FULL = Size(
     decision=decision_rows.FULL,
     peers=peer_rows.FULL,
     option_underlyings=option_scan.FULL,
+    spread_sessions=252,
     is_judged=True,
 )
 QUICK = Size(
@@ -87,6 +100,7 @@ QUICK = Size(
     decision=decision_rows.QUICK,
     peers=peer_rows.QUICK,
     option_underlyings=option_scan.QUICK,
+    spread_sessions=20,
     is_judged=False,
 )
 
@@ -104,6 +118,7 @@ class Figures:
     decisions: list[Decision]
     peers: PeerFigures
     scans: list[Scan]
+    spreads: list[tuple[OptionRun, OptionRun]]
 
 
 def contestants() -> Mapping[str, Callable[[Task], Outcome]]:
@@ -121,7 +136,8 @@ def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     exchange, order_path = exchange_rows.measure(size.exchange, tell), order_path_rows.measure(size.order_path, tell)
     decisions, peers = decision_rows.measure(size.decision, tell), peer_rows.measure(size.peers, tell)
     scans = option_scan.measure_alone(size.option_underlyings, tell)
-    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers, scans)
+    spreads = option_backtest.measure(size.spread_sessions, size.rounds, tell)
+    found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers, scans, spreads)
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
             found.outcomes[name].append(isolated(warmed, run, size.backtest))
@@ -200,6 +216,7 @@ def rows(figures: Figures) -> list[Row]:
         *order_path_rows.rows(figures.order_path),
         *decision_rows.rows(figures.decisions),
         *option_scan.rows(figures.scans),
+        option_backtest.option_backtest_row(figures.spreads),
     ]
 
 

@@ -82,7 +82,8 @@ def outlook(bars: DailyBars) -> Outlook | None:
     close = bars.close
     if len(close) < SLOW_SESSIONS:
         return None
-    rsi = RsiState.from_closes(close, RSI_LENGTH).value
+    # Wilder's smoothing has forgotten all but a millionth of what was before.
+    rsi = RsiState.from_closes(close[-SLOW_SESSIONS:], RSI_LENGTH).value
     if rsi is None:
         return None
     fast, slow, last = float(close[-FAST_SESSIONS:].mean()), float(close[-SLOW_SESSIONS:].mean()), float(close[-1])

@@ -8,19 +8,21 @@ from typing import Any
 
 from desk.brokers.backtesting import DeskBacktestingBroker
 from desk.brokers.lumibot_orders import lumibot_order, member_order
+from desk.brokers.option_venue import OptionVenue
 from desk.core.ports import Door
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderStatus, Side
-from desk.domain.steps import Cancel, Replace, Step, Submit
+from desk.domain.steps import Cancel, NewOrder, Replace, SpreadOrder, Step, Submit
 
 
 class BacktestGateway:
     """Implements `desk.core.ports.Gateway` over the backtesting broker; single-threaded, like the backtest."""
 
-    def __init__(self, broker: DeskBacktestingBroker, strategy: Any, door: Door) -> None:
+    def __init__(self, broker: DeskBacktestingBroker, strategy: Any, door: Door, options: OptionVenue | None = None) -> None:
         self._broker = broker
         self._strategy = strategy
         self._door = door
+        self._options = options
         self._groups: dict[str, Any] = {}
         # Lumibot's identifiers are random; those told to the desk are numbers, so that the same run gives the same journal.
         self._members: dict[str, tuple[str, GroupRole, str]] = {}
@@ -34,16 +36,27 @@ class BacktestGateway:
         broker.on_trade_event = self._tell
 
     def send(self, step: Step) -> None:
-        if isinstance(step, Submit):
+        if isinstance(step, SpreadOrder):
+            self._send_options(step)
+        elif isinstance(step, Submit):
             self._submit(step)
         elif isinstance(step, Replace):
             self._replace(step)
-        elif isinstance(step, Cancel):
-            self._cancel(step)
+        elif self._options is not None and self._options.owns(step.of_key):
+            self._options.cancel(step)
         else:
-            self._door.refused(BrokerRefusal(step.key, None, None, "this backtest has no options", explained=True))
+            self._cancel(step)
 
-    def _submit(self, step: Submit) -> None:
+    def _send_options(self, step: SpreadOrder) -> None:
+        """Contracts go to their venue; shares that an assignment brought go where all shares do."""
+        if self._options is None:
+            self._door.refused(BrokerRefusal(step.key, None, None, "this backtest has no options", explained=True))
+        elif step.spec.legs or step.spec.position_intent is not None:
+            self._options.submit(step)
+        else:
+            self._submit(step)
+
+    def _submit(self, step: NewOrder) -> None:
         order = lumibot_order(step.spec, self._strategy)
         self._groups[step.key] = order
         # The parent of an OCO is no order of its own; its children are target and stop.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from desk.cli import config, exchange, journal, model
+from desk.cli import config, exchange, journal, model, options
 from desk.cli.adopt import adopt
 from desk.cli.allocation import allocation
 from desk.cli.check import check
@@ -39,6 +39,7 @@ app.command("adopt")(adopt)
 app.add_typer(journal.app, name="journal")
 app.command("status")(status)
 app.command("positions")(positions)
+app.add_typer(options.app, name="options")
 app.command("allocation")(allocation)
 app.command("protect")(protect)
 app.command("hedge")(hedge)

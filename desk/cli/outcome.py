@@ -12,6 +12,7 @@ from desk.cli.trade_options import TradeOptions
 from desk.domain.decisions import Mode
 from desk.domain.errors import ConfigurationError, DeskError, Halted
 from desk.report.html import write_report
+from desk.report.spreads import name_of
 from desk.report.statistics import max_drawdown_fraction
 from desk.report.summary import print_summary
 from desk.runtime.result import RunResult
@@ -84,12 +85,25 @@ def open_words(result: RunResult) -> str:
     """What is still held when a run stops, and whether its exits cover it."""
     held = [trip for trip in result.record.trips if trip.is_open]
     if not held:
-        return "Stopped. No position is open."
+        return f"Stopped. {_spread_words(result) or 'No position is open.'}"
     listed = ", ".join(f"{trip.shares} {trip.symbol}" for trip in held)
     bare = [trip.symbol for trip in held if not trip.is_protected]
     if bare:
-        return f"Stopped. Open: {listed}. NOT PROTECTED: {', '.join(bare)}; resume, or place an exit by hand."
-    return f"Stopped. Open: {listed}; stop and target of each rest at the broker."
+        said = f"Stopped. Open: {listed}. NOT PROTECTED: {', '.join(bare)}; resume, or place an exit by hand."
+    else:
+        said = f"Stopped. Open: {listed}; stop and target of each rest at the broker."
+    return f"{said} {_spread_words(result)}".rstrip()
+
+
+def _spread_words(result: RunResult) -> str:
+    """Option spreads that are still held: nothing at the broker ends them, only a desk that runs."""
+    held = [spread for spread in result.record.spreads if spread.is_open]
+    if not held:
+        return ""
+    listed = ", ".join(name_of(spread) for spread in held)
+    return (
+        f"Open spreads: {listed}; their exit rules act while the desk runs, and what they can lose is bounded by the bought puts."
+    )
 
 
 def halted_words(folder: RunFolder) -> str:
@@ -121,6 +135,8 @@ def as_json(result: RunResult) -> dict[str, object]:
         "orders_rejected_unexplained": counted.orders_rejected_unexplained,
         "fills": counted.fills,
         "round_trips": sum(not trip.is_open for trip in record.trips),
+        "spreads_closed": sum(not spread.is_open for spread in record.spreads),
+        "spreads_open": sum(spread.is_open for spread in record.spreads),
         "gate_refusals": record.gate_refusals,
         "equity_start": record.equity[0].equity_usd if record.equity else None,
         "equity_end": record.equity[-1].equity_usd if record.equity else None,

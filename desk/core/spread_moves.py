@@ -109,11 +109,19 @@ def _why_next_step(spread: Spread, order: Working, sight: Sight) -> str | None:
 
 def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
     """Whether the market has moved away from an order that stands at the last step of its ladder."""
-    limit = order.spec.limit_price
-    if limit is None or len(order.spec.legs) != 2:
+    spec = order.spec
+    if spec.limit_price is None or len(spec.legs) > 2:
         return True
-    prices = _close_prices(spread, sight)
-    return prices is not None and prices[-1] > limit
+    if spec.legs:
+        prices = _close_prices(spread, sight)
+        return _nobody_bids(spread, sight) or (prices is not None and prices[-1] > spec.limit_price)
+    quote, is_buy = sight.quotes.get(spec.symbol), spec.side is Side.BUY
+    if spec.quantity > (spread.short if is_buy else spread.long):
+        return True  # a part of it is done, or was assigned meanwhile
+    if quote is None or quote.ask <= 0 or (quote.bid <= 0 and not is_buy):
+        return False
+    last = _single_prices(quote, spec.side, spread.plan.rules.rungs)[-1]
+    return last > spec.limit_price if is_buy else last < spec.limit_price
 
 
 # ---- entering --------------------------------------------------------------------------------------------------------------
@@ -228,11 +236,14 @@ def _leave(spread: Spread, sight: Sight) -> Move | None:
     if both and not spread.naked and spread.refusals < REFUSALS_BEFORE_LEGS and spread.plan.manner is Manner.ATOMIC:
         return _close_package(spread, sight, both, spread.why)
     if spread.short > 0:
-        return _buy_back(spread, sight)
+        return _buy_back(spread, sight, spread.short, spread.why)
     return _sell(spread, sight, spread.plan.long, spread.spare(sight.now))
 
 
 def _close_package(spread: Spread, sight: Sight, units: int, why: str) -> Move | None:
+    """Both legs in one order; where nobody bids for the bought put no such order trades, and what is owed goes alone."""
+    if _nobody_bids(spread, sight):
+        return _buy_back(spread, sight, units, why)
     prices = _close_prices(spread, sight)
     if prices is None:
         return None
@@ -248,22 +259,35 @@ def _close_prices(spread: Spread, sight: Sight) -> tuple[Decimal, ...] | None:
     return ladder.exit_debits(short.mid - long.mid, short.ask - long.bid, width, spread.plan.rules.rungs)
 
 
-def _buy_back(spread: Spread, sight: Sight) -> Move | None:
+def _nobody_bids(spread: Spread, sight: Sight) -> bool:
+    quote = sight.quotes.get(spread.plan.long)
+    return quote is not None and quote.bid <= 0
+
+
+def _buy_back(spread: Spread, sight: Sight, count: int, why: str) -> Move | None:
     quote = sight.quotes.get(spread.plan.short)
     if quote is None or quote.ask <= 0:
         return None
-    steps = ladder.rising(quote.mid, quote.ask + PENNY * 2, spread.plan.rules.rungs)
+    steps = _single_prices(quote, Side.BUY, spread.plan.rules.rungs)
     price = steps[min(spread.rung, len(steps) - 1)]
-    return _single(spread, spread.plan.short, spread.short, price, PositionIntent.BUY_TO_CLOSE, spread.why)
+    return _single(spread, spread.plan.short, count, price, PositionIntent.BUY_TO_CLOSE, why)
 
 
 def _sell(spread: Spread, sight: Sight, symbol: str, count: int) -> Move | None:
     quote = sight.quotes.get(symbol)
     if count <= 0 or quote is None or quote.bid <= 0:
         return None  # worth nothing to anybody: it protects until it expires
-    steps = ladder.falling(quote.mid, quote.bid, spread.plan.rules.rungs)
+    steps = _single_prices(quote, Side.SELL, spread.plan.rules.rungs)
     price = steps[min(spread.rung, len(steps) - 1)]
     return _single(spread, symbol, count, price, PositionIntent.SELL_TO_CLOSE, spread.why)
+
+
+def _single_prices(quote: OptionQuote, side: Side, rungs: int) -> tuple[Decimal, ...]:
+    """The ladder of one leg that is closed; a single step is the last one, at which it trades."""
+    if side is Side.BUY:
+        last = quote.ask + PENNY * 2
+        return ladder.rising(quote.mid if rungs > 1 else last, last, rungs)
+    return ladder.falling(quote.mid if rungs > 1 else quote.bid, quote.bid, rungs)
 
 
 def _sell_shares(spread: Spread) -> SpreadOrder:

@@ -39,7 +39,7 @@ def payoff_picture(trip: SpreadTrip, image_format: ImageFormat = "svg") -> bytes
 
 
 def _title(trip: SpreadTrip) -> str:
-    return f"{name_of(trip)}, {count(trip.contracts, 'contract')}, credit {price(trip.credit)}: payoff at expiration"
+    return f"{name_of(trip)}, {count(trip.contracts, 'contract')}, credit {trip.credit:.2f}: payoff at expiration"
 
 
 def _draw(axes: Axes, trip: SpreadTrip) -> None:
@@ -48,19 +48,22 @@ def _draw(axes: Axes, trip: SpreadTrip) -> None:
     even = trip.short_strike - trip.credit
     ends = np.unique([low, trip.long_strike, even, trip.short_strike, high])
     gains = payoff_usd(trip, ends)
-    axes.fill_between(ends, gains, 0, where=(gains >= 0).tolist(), color=LIGHT["entry"], alpha=0.18, linewidth=0)
-    axes.fill_between(ends, gains, 0, where=(gains <= 0).tolist(), color=LIGHT["stop"], alpha=0.18, linewidth=0)
+    axes.fill_between(ends, np.maximum(gains, 0.0), 0.0, color=LIGHT["entry"], alpha=0.18, linewidth=0)
+    axes.fill_between(ends, np.minimum(gains, 0.0), 0.0, color=LIGHT["stop"], alpha=0.18, linewidth=0)
     axes.plot(ends, gains, color=LIGHT["line"], linewidth=1.6)
     axes.axhline(0, color=LIGHT["muted"], linewidth=0.9)
-    for place, words in ((trip.long_strike, "bought"), (even, "break-even"), (trip.short_strike, "sold")):
+    across = axes.get_xaxis_transform()
+    for place, words, side in (
+        (trip.long_strike, "bought", "right"),
+        (even, "break-even", "right"),
+        (trip.short_strike, "sold", "left"),
+    ):
         axes.axvline(place, color=LIGHT["muted"], linewidth=0.8, linestyle=(0, (2, 3)))
-        # Of three close to each other the middle one stands higher.
-        lift = 0.11 if words == "break-even" else 0.02
-        axes.text(place, lift, f" {words} {price(place)}", transform=axes.get_xaxis_transform(), color=LIGHT["muted"], fontsize=8.5)
+        axes.text(place, 0.03, f" {words} {price(place)} ", transform=across, ha=side, color=LIGHT["muted"], fontsize=8.5)
     if trip.pnl_usd is not None:
         made = dollars(trip.pnl_usd, signed=True)
         axes.axhline(trip.pnl_usd, color=LIGHT["equity"], linewidth=1.2, label=f"what was made of it: {made}")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
     axes.set_xlim(low, high)
     axes.margins(y=0.12)
     axes.xaxis.set_major_formatter(lambda value, _: price(value) if value > 0 else "")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from desk.domain.records import SpreadTrip
 from desk.report.markup import Html, element, join, table
 from desk.report.new_york import clock
-from desk.report.wording import count, dollars, percent, price
+from desk.report.wording import count, dollars, percent
 from options.accounting import SpreadFigures, SpreadResult, figures
 
 MOST_ROWS = 1000
@@ -47,7 +47,8 @@ def figures_words(told: SpreadFigures) -> str | None:
     won = "none won" if told.average_win_usd is None else f"average win {_signed(told.average_win_usd)}"
     lost = "none lost" if told.average_loss_usd is None else f"average loss {_signed(told.average_loss_usd)}"
     factor = "" if told.profit_factor is None else f", wins over losses {told.profit_factor:.2f}"
-    return f"{percent(told.win_rate)} won, {won}, {lost}, {_signed(told.expectancy_usd)} a spread{factor}"
+    share = percent(told.win_rate, digits=0)
+    return f"{told.wins} of {told.count} won ({share}), {won}, {lost}, {_signed(told.expectancy_usd)} a spread{factor}"
 
 
 def endings_words(trips: Sequence[SpreadTrip]) -> str | None:
@@ -70,12 +71,13 @@ def open_words(trip: SpreadTrip) -> str:
     """An open spread in a line: what it is, what it brought, what it can lose."""
     risk = ((trip.short_strike - trip.long_strike) - trip.credit) * 100 * trip.contracts
     how_many = count(trip.contracts, "contract")
-    return f"{name_of(trip)}, {how_many} at a credit of {price(trip.credit)}, can lose {dollars(risk)}; {trip.phase}"
+    phase = "" if trip.phase == "open" else f"; {trip.phase}"
+    return f"{name_of(trip)}, {how_many} at a credit of {trip.credit:.2f}, can lose {dollars(risk)}{phase}"
 
 
 # ---- on the page -----------------------------------------------------------------------------------------------------------
 
-HEADS = ("Underlying", "Sold / bought", "Contracts", "Opened", "Credit $", "Closed", "Debit $", "Fees $", "P&L", "Ended by")
+HEADS = ("", "Sold / bought", "Contracts", "Opened", "Credit $", "Closed", "Debit $", "Fees $", "P&L", "Ended by")
 NUMERIC = frozenset({2, 4, 6, 7, 8})
 
 
@@ -84,8 +86,9 @@ def spreads_section(trips: Sequence[SpreadTrip], pictures: Sequence[str] = ()) -
     if not trips:
         return Html()
     told = spread_figures(trips)
-    lines = [spreads_line(trips), figures_words(told), endings_words(trips)]
-    said = [element("p", f"{line[0].upper()}{line[1:]}.") for line in lines if line]
+    ended = endings_words(trips)
+    lines = [spreads_line(trips), figures_words(told), ended and f"Ended by: {ended}"]
+    said = [element("p", f"{line}.") for line in lines if line]
     cut = [element("p", f"The first {MOST_ROWS:,} of {len(trips):,}.")] if len(trips) > MOST_ROWS else []
     rows = table(HEADS, [_row(trip) for trip in trips[:MOST_ROWS]], NUMERIC)
     note = element("p", f"Credit, debit and P&L are of all contracts, in dollars; times are New York's. {FEES_UNTOLD}")
@@ -103,7 +106,7 @@ def _row(trip: SpreadTrip) -> Sequence[str]:
         "" if trip.debit_usd is None else f"{trip.debit_usd:,.2f}",
         f"{trip.fees_usd:,.2f}",
         _gain(trip.pnl_usd),
-        trip.exit_reason or trip.phase,
+        rule_of(trip.exit_reason or trip.phase),
     )
 
 

@@ -78,7 +78,7 @@ def journaled(path: Path, journal_url: SecretStr | None, threshold: float) -> Ru
         gate_enforced=False,
         notes=() if source is None else source.notes_on(symbols),
     )
-    return run_record(rows, book, source, facts)
+    return run_record(rows, book, source, facts, ledger.spreads)
 
 
 def _source(identity: RunIdentity) -> Source | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -31,6 +32,7 @@ from desk.runtime.build import Cast, Tenancy, connect, exit_rule_of, hedge_rules
 from desk.runtime.clock import SystemClock, stopwatch, wait_seconds
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.execution_watch import ExecutionWatch, beside
 from desk.runtime.found import FoundPositions
 from desk.runtime.guardian import GuardianThread
 from desk.runtime.heartbeat import HeartbeatThread, Rhythm, Vitals, due_by, pulse_of, stream_of
@@ -117,6 +119,7 @@ class AlpacaRun:
             guardian = GuardianThread(watching.at_night(behaviour.extended_hours), desk)
             stack.callback(guardian.stop)
             error = self._trade(cast, broker, pulse, guardian, journal.nonce, team.arm)
+            self._executions.look()
             return self._result(desk, journal, stopwatch() - began, error)
 
     def _tenancy(self) -> Tenancy:
@@ -158,6 +161,11 @@ class AlpacaRun:
         error: BaseException | None = executor.exception
         return Naked(f"{'; '.join(left)}. Start the desk again, or place exits by hand") if left and error is None else error
 
+    @cached_property
+    def _executions(self) -> ExecutionWatch:
+        journal_at = self.folder.journal_with(self.request.settings.journal_url)
+        return ExecutionWatch(journal_at, beside(self.request.runs), self.folder.path.name)
+
     def _splits(self, cast: Cast, broker: DeskAlpaca) -> Splits:
         return Splits(cast.desk, broker.api, cast.desk.past.last_at or self.clock.now(), self.show)
 
@@ -191,6 +199,7 @@ class AlpacaRun:
         executor.start()
         while executor.is_alive() and not self.stop.is_set() and (pulse is None or pulse.lost is None):
             executor.join(0.2)
+            self._executions.look_if_due()
         if not executor.is_alive() and not self.stop.is_set() and executor.exception is None:
             executor.exception = DeskError("Lumibot's loop ended by itself; start it again")
 

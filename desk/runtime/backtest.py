@@ -59,13 +59,15 @@ def run_backtest(
     monotonic: Callable[[], float] = time.monotonic,
     bar_seconds: int | None = None,
     longer: Sequence[int] = (),
+    on_clock: Callable[[datetime], None] | None = None,
 ) -> BacktestOutcome:
     """Run `strategy_class` on sessions from `start` to `end`, both included.
 
     With `bar_seconds` on the source's intraday bars of that length instead of its daily ones; the strategy's sleep time is then
     rounded up to whole bars, so it looks at the opening and whenever a bar has ended, and `feed` does not count. Its data source
     then has bars of the `longer` lengths too.
-    `progress(session, fraction)` is called at most twenty times a second by the clock `monotonic`, and once at the end.
+    `progress(session, fraction)` is called at most twenty times a second by the clock `monotonic`, and once at the end;
+    `on_clock` with each simulated time at which the strategy may look.
     Raises ConfigurationError for dates or symbols that the source does not have, and whatever the strategy raises.
     """
     if end < start:
@@ -73,7 +75,7 @@ def run_backtest(
     intraday = None if bar_seconds is None else IntradayFeed(source, symbols, bar_seconds, start, end, longer)
     data_source = intraday or _daily_source(feed, source, symbols, start, end)
     meter = None if progress is None else _Meter(progress, start, end, monotonic)
-    broker = DeskBacktestingBroker(data_source, costs=costs, prescreen=prescreen, on_clock=meter)
+    broker = DeskBacktestingBroker(data_source, costs=costs, prescreen=prescreen, on_clock=_each_of(meter, on_clock))
     broker.market = "NYSE"  # the calendar that the bars were stamped with
     with _quiet(), _seldom_swept():
         strategy = _strategy(strategy_class, broker, budget_usd, dict(parameters or {}), risk_free_rate)
@@ -85,6 +87,19 @@ def run_backtest(
     if meter is not None:
         meter.finish()
     return BacktestOutcome(executor.result, strategy, _trade_events(broker), _equity(strategy, budget_usd, end))
+
+
+def _each_of(*listeners: Callable[[datetime], None] | None) -> Callable[[datetime], None] | None:
+    """One listener to the clock for those that there are."""
+    there = [each for each in listeners if each is not None]
+    if len(there) < 2:
+        return there[0] if there else None
+
+    def tell(now: datetime) -> None:
+        for each in there:
+            each(now)
+
+    return tell
 
 
 def _daily_source(feed: type[Any], source: Source, symbols: Iterable[str], start: date, end: date) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from desk.brokers.backtest_gateway import BacktestGateway
@@ -20,7 +20,11 @@ from desk.runtime.backtest import BacktestOutcome, Costs, run_backtest
 from desk.runtime.build import hedge_rules, limits_of, plain, rules_of
 from desk.runtime.corridor import Corridor
 from desk.runtime.desk import Desk
+from desk.runtime.option_backtest import LookClock, OptionSide, option_side
+from desk.runtime.option_history import OptionAssumptions
 from desk.runtime.record import Counts, RunFacts, counts, run_record
+from desk.runtime.spread_build import policy_of
+from desk.runtime.spread_trades import SpreadTrade, spread_trades
 from desk.runtime.strategy import DeskStrategy, Surroundings
 from desk.settings.behaviour import Behaviour
 from hedging.rules import HedgeRules
@@ -32,23 +36,16 @@ NONCE = "backtest"
 
 @dataclass(frozen=True)
 class DeskBacktest:
-    """Result of one backtest: the run as a record, its counters, and what Lumibot made of it."""
+    """Result of one backtest: the run as a record, its counters, and what Lumibot made of it.
+
+    `spreads` are the option spreads that it had, the first that were decided first.
+    """
 
     record: RunRecord
     counts: Counts
     outcome: BacktestOutcome
     journal: Journal
-
-
-class _BrokerClock:
-    """The backtesting broker's simulated time, known once Lumibot has built it."""
-
-    def __init__(self) -> None:
-        self.broker: Any = None
-
-    def now(self) -> datetime:
-        moment: datetime = self.broker.datetime
-        return moment.astimezone(UTC)
+    spreads: tuple[SpreadTrade, ...] = ()
 
 
 def backtest_desk(
@@ -60,12 +57,13 @@ def backtest_desk(
     end: date,
     *,
     name: str,
+    assumed: OptionAssumptions | None = None,
     **options: Any,
 ) -> DeskBacktest:
     """Run `strategy_class` on the sessions from `start` to `end` with the behaviour's costs, on the bars that it asks for.
 
-    `options` (budget_usd, progress and more) go to `run_backtest`. Raises ConfigurationError as that does, and whatever the
-    strategy raises.
+    Option spreads are priced and filled as `assumed`; None for the defaults of `OptionAssumptions`. `options` (budget_usd,
+    progress and more) go to `run_backtest`. Raises ConfigurationError as that does, and whatever the strategy raises.
     """
     universe = tuple(symbols)
     hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
@@ -76,25 +74,50 @@ def backtest_desk(
         source = daily_from_intraday(source, seen)
     histories = {symbol: source.bars(symbol) for symbol in seen if symbol in source.daily}
     journal = MemoryJournal(NONCE)
-    clock = _BrokerClock()
+    clock = LookClock()
+    side: OptionSide | None = None
     desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"), rules_of(behaviour))
 
     def corridor_for(strategy: DeskStrategy) -> Corridor:
+        nonlocal side
         clock.broker = strategy.broker
-        desk.send_through(BacktestGateway(strategy.broker, strategy, desk))
+        side = option_side(strategy, desk, source, policy_of(behaviour.spreads), assumed or OptionAssumptions(), clock)
+        desk.send_through(BacktestGateway(strategy.broker, strategy, desk, side.venue))
         feed = _feed(histories, strategy.broker, bar_seconds is not None)
-        return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched)
+        return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched, side.arm)
+
+    def on_clock(now: datetime) -> None:
+        if side is not None:
+            side.arm.sessions.pass_time(now)
 
     surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe if symbol in histories}, hedge=hedge)
     bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), surroundings)
-    options |= {"costs": costs_of(behaviour), "bar_seconds": bar_seconds, "longer": longer}
+    options |= {"costs": costs_of(behaviour), "bar_seconds": bar_seconds, "longer": longer, "on_clock": on_clock}
     outcome = run_backtest(bound, source, seen, start, end, **options)
-    rows = tuple(journal.rows())
+    assert side is not None  # Lumibot initialized the strategy
     traded = tuple(symbol for symbol in seen if symbol in universe or symbol in desk.book.symbols())
-    record = run_record(rows, desk.book, source, _facts(name, behaviour, source, traded))
+    return _told(desk, journal, outcome, side, _facts(name, behaviour, source, traded), source)
+
+
+def _told(
+    desk: Desk, journal: Journal, outcome: BacktestOutcome, side: OptionSide, facts: RunFacts, source: Source
+) -> DeskBacktest:
+    """What a finished run comes to."""
+    rows = tuple(journal.rows())
+    record = run_record(rows, desk.book, source, facts, desk.spreads)
     # Iterations see the equity at the opening; the record shows it at the close, after the day's exits.
     record = replace(record, equity=outcome.equity, costs_usd=_costs_usd(outcome))
-    return DeskBacktest(record, counts(rows), outcome, journal)
+    spreads = spread_trades(desk.spreads, rows, side.venue.fees_usd)
+    return DeskBacktest(_with_spreads(record, spreads, side), counts(rows), outcome, journal, spreads)
+
+
+def _with_spreads(record: RunRecord, spreads: Sequence[SpreadTrade], side: OptionSide) -> RunRecord:
+    """What options cost, and what must be said of them; nothing where there were none."""
+    if not spreads:
+        return record
+    costs = side.venue.given_up_usd + sum(side.venue.fees_usd.values())
+    notes = side.history.notes(each.underlying for each in spreads)
+    return replace(record, costs_usd=record.costs_usd + float(costs), notes=(*record.notes, *notes))
 
 
 def _feed(histories: Mapping[str, DailyBars], broker: Any, has_intraday: bool) -> HistoryFeed:

@@ -34,6 +34,7 @@ from desk.runtime.cadence import bar_seconds_of
 from desk.runtime.clock import VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.execution_watch import FOLDER, ExecutionWatch
 from desk.runtime.found import FoundPositions
 from desk.runtime.guardian import REPLAY_EVERY
 from desk.runtime.heartbeat import Rhythm, Vitals, pulse_of, stream_of
@@ -43,6 +44,7 @@ from desk.runtime.request import RunRequest
 from desk.runtime.result import RunResult, why_stopped
 from desk.runtime.run_folder import RunFolder
 from desk.runtime.signals import stop_on_signals
+from desk.runtime.spread_build import SpreadTeam
 from desk.runtime.spread_keeper import REPLAY_PACE
 from desk.runtime.spread_opener import SpreadArm
 from desk.runtime.stage import Stage
@@ -50,8 +52,27 @@ from desk.runtime.stage import Stage
 # The exchange of a replay counts no requests, and virtual minutes pass in milliseconds: more than a machine makes in a minute.
 UNLIMITED = 100_000
 
+MODEL_FILLS = (
+    "Options at the built-in exchange are quoted and filled by a model of the market, except where the data has recorded chains: "
+    "what spreads earn here is the model's word, and says little of fills that a broker would give."
+)
+
 # A machine that sleeps misses nothing: time stands still at the exchange too.
 REPLAY_RHYTHM = Rhythm(jump_seconds=math.inf)
+
+
+@dataclass(frozen=True)
+class Connected:
+    """An exchange, the desk at it, and what moves time there."""
+
+    exchange: ExchangeProcess
+    clock: VirtualClock
+    desk: Desk
+    journal: Journal
+    cast: Cast
+    broker: DeskAlpaca
+    team: SpreadTeam
+    stage: Stage
 
 
 @dataclass
@@ -86,31 +107,42 @@ class ExchangeRun:
         began = stopwatch()
         sessions = self.sessions()
         with ExitStack() as stack:
-            stack.enter_context(self.folder.locked())
-            exchange = stack.enter_context(ExchangeProcess(self._exchange_config(sessions[0].day), self.folder.exchange_log))
-            self.on_address(exchange.url)
-            self.on_exchange(exchange.admin)
-            clock = VirtualClock(_moment(exchange.admin.status()["now"]))
-            desk, journal = open_desk(self.request, self.folder.journal, clock, self._tenancy())
-            stack.callback(journal.close)
-            stack.callback(desk.close)
-            pulse = pulse_of(desk, journal, self.rhythm)
-            if pulse is not None:
-                stack.callback(pulse.stop)
-                pulse.start()
-            cast = self._cast(desk, exchange, clock)
-            broker = connect(cast)
-            stack.callback(broker.close)
-            if pulse is not None:
-                pulse.follow(Vitals(lambda: stream_of(broker)))
-            team = spread_team(cast, broker, REPLAY_PACE, self.show)
-            stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
-            if not self.request.dry_run:  # nothing is sent, so there is nothing to look after
-                guardian = account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS, team.keeper)
-                stage.watch_with(guardian.at_night(self.request.settings.behaviour.extended_hours))
-            error = self._play(cast, broker, stage, sessions, journal.nonce, team.arm)
-            report = exchange.admin.report()
-            return self._result(desk, journal, report, stopwatch() - began, error)
+            there = self.connected(stack, sessions[0].day)
+            error = self._play(there.cast, there.broker, there.stage, sessions, there.journal.nonce, there.team.arm)
+            if not self.request.dry_run:
+                self.executions().look()
+            report = there.exchange.admin.report()
+            return self._result(there.desk, there.journal, report, stopwatch() - began, error)
+
+    def connected(self, stack: ExitStack, first: date) -> Connected:
+        """The exchange of this run, started or as it was left, and the desk connected to it; `stack` takes it all down again."""
+        stack.enter_context(self.folder.locked())
+        exchange = stack.enter_context(ExchangeProcess(self._exchange_config(first), self.folder.exchange_log))
+        self.on_address(exchange.url)
+        self.on_exchange(exchange.admin)
+        clock = VirtualClock(_moment(exchange.admin.status()["now"]))
+        desk, journal = open_desk(self.request, self.folder.journal, clock, self._tenancy())
+        stack.callback(journal.close)
+        stack.callback(desk.close)
+        pulse = pulse_of(desk, journal, self.rhythm)
+        if pulse is not None:
+            stack.callback(pulse.stop)
+            pulse.start()
+        cast = self._cast(desk, exchange, clock)
+        broker = connect(cast)
+        stack.callback(broker.close)
+        if pulse is not None:
+            pulse.follow(Vitals(lambda: stream_of(broker)))
+        team = spread_team(cast, broker, REPLAY_PACE, self.show)
+        stage = Stage(exchange.admin, clock, desk, self.stop, self.request.speed)
+        if not self.request.dry_run:  # nothing is sent, so there is nothing to look after
+            guardian = account_guardian(cast, broker, REPLAY_EVERY, self._splits(cast, broker), REPLAY_LOOKS, team.keeper)
+            stage.watch_with(guardian.at_night(self.request.settings.behaviour.extended_hours))
+        return Connected(exchange, clock, desk, journal, cast, broker, team, stage)
+
+    def executions(self) -> ExecutionWatch:
+        """What writes the execution log of a replay: into the run's own folder."""
+        return ExecutionWatch(self.folder.journal, self.folder.path / FOLDER, self.folder.path.name)
 
     def _tenancy(self) -> Tenancy:
         # The folder is locked and the exchange is this run's own: nobody else can want it.
@@ -123,13 +155,7 @@ class ExchangeRun:
         left = sessions if resume_at is None else [session for session in sessions if session.closes_at > resume_at]
         skip = self._on_skip(cast.desk)
         strategy = host(cast, broker, lambda hosted: ReplayExecutor(hosted, stage, left, skip, resume_at, self.request.once), arm)
-        stage.attach(broker)
-        if resume_at is not None:
-            self._splits(cast, broker).look()  # first of all: exits are for as many shares as there are now
-            # The exchange ended with the process before this one: nothing is on its way.
-            adopt(cast.desk, broker, strategy, lost_after=timedelta(0))
-            stage.settle()
-        self._check(cast, broker, resumed=resume_at is not None)
+        self.begin(cast, broker, stage, strategy)
         self._take_over(cast, broker, nonce)
         stage.settle()
         executor = strategy._executor
@@ -141,6 +167,17 @@ class ExchangeRun:
             strategy.on_abrupt_closing()
         cast.desk.record(RunStopped(why_stopped(self.stop.is_set(), executor.exception), cast.desk.iterations))
         return executor.exception
+
+    def begin(self, cast: Cast, broker: DeskAlpaca, stage: Stage, strategy: Strategy) -> None:
+        """Bring book and exchange together, of a run that goes on, and journal the start. Raises ReconciliationBreak."""
+        resume_at = cast.desk.past.resume_at
+        stage.attach(broker)
+        if resume_at is not None:
+            self._splits(cast, broker).look()  # first of all: exits are for as many shares as there are now
+            # The exchange ended with the process before this one: nothing is on its way.
+            adopt(cast.desk, broker, strategy, lost_after=timedelta(0))
+            stage.settle()
+        self._check(cast, broker, resumed=resume_at is not None)
 
     def _take_over(self, cast: Cast, broker: DeskAlpaca, nonce: str) -> None:
         behaviour = self.request.settings.behaviour
@@ -226,6 +263,11 @@ class ExchangeRun:
             )
         return there
 
+    def _option_notes(self, desk: Desk) -> tuple[str, ...]:
+        """What must stand beside figures of options that a model quotes."""
+        book = desk.spreads
+        return (MODEL_FILLS,) if book.open or len(book.closed) else ()
+
     def _made_notes(self) -> tuple[str, ...]:
         """What must stand beside figures of a strategy on bars that the data does not have."""
         if bar_seconds_of(self.strategy_class) is None or self.source.intraday:
@@ -248,7 +290,7 @@ class ExchangeRun:
             gate_threshold=behaviour.confidence_threshold,
             gate_enforced=self.request.gate_enforced,
             unprotected_share_seconds=float(report["unprotected_share_seconds"]),
-            notes=(*self.request.notes, *self.source.notes_on(self.universe()), *self._made_notes()),
+            notes=(*self.request.notes, *self.source.notes_on(self.universe()), *self._made_notes(), *self._option_notes(desk)),
         )
         record = run_record(rows, desk.book, self.source, facts, desk.spreads)
         return RunResult(record, counts(rows), desk.mode, desk.book, self.stop.is_set(), seconds, error)

@@ -27,6 +27,8 @@ from options.roll import RollChoice
 from options.strikes import AtDelta, AtDistance, AtWidth, Snap, StrikeChoice
 
 Show = Callable[[str], None]
+# Indices have contracts of standard terms under another name: those that settle at the close.
+WEEKLY_ROOTS = frozenset({"SPXW", "NDXP", "RUTW"})
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def policy_of(settings: SpreadSettings) -> SpreadPolicy:
         ),
         min_credit=exact(settings.min_credit_usd),
         min_credit_fraction=settings.min_credit_fraction,
+        roots=WEEKLY_ROOTS,
     )
     limits = EntryLimits(
         min_score=settings.min_score,

@@ -36,6 +36,8 @@ LOOK_BACK = timedelta(days=7)
 BELIEVED_AFTER = timedelta(minutes=10)
 # Contracts are listed around the market; those further off are no candidates to roll into.
 LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
+# What comes for a put, by how it ended: shares, whose price is paid, or the other way round.
+SHARES_SIGN = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}
 IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
 
 
@@ -80,6 +82,7 @@ class SpreadKeeper:
         self._asked_at: datetime | None = None
         self._odd_since: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
+        self._unsalable: frozenset[str] = frozenset()
 
     def next_look(self, now: datetime) -> datetime | None:
         """When to look again, which may be past; None while there is no spread."""
@@ -90,7 +93,8 @@ class SpreadKeeper:
             return now
         if self._hours(now) is None:
             return _next_opening(now)
-        is_moving = any(spread.phase in IN_MOTION or spread.working for spread in open_spreads)
+        moving = (spread for spread in open_spreads if spread.working or spread.phase in IN_MOTION)
+        is_moving = any(spread.working or spread.key not in self._unsalable for spread in moving)
         return self._looked_at + (self._pace.working if is_moving else self._pace.held)
 
     def look(self, now: datetime) -> None:
@@ -108,6 +112,9 @@ class SpreadKeeper:
         for spread in tuple(self._desk.spreads.open.values()):
             sight = self._sight(spread, now, hours, quotes, spots)
             self._tend(spread.key, sight)
+        # Looked at as often as what is merely held: somebody may bid for them yet, and nothing is at risk until then.
+        left = self._desk.spreads.open.values()
+        self._unsalable = frozenset(spread.key for spread in left if _has_only_protection(spread, now))
         self._tell()
 
     def _tend(self, key: str, sight: Sight) -> None:
@@ -298,22 +305,52 @@ def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: Sprea
 
 
 def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettled, ...]:
-    """What an activity is for each spread that held the contract, the oldest first; what is left over is somebody else's."""
-    every = (*book.open.values(), *book.closed.values())
+    """What an activity is for each spread that held the contract; what is left over is somebody else's.
+
+    It confirms what the positions told before it says anything new: a spread that has ended by what they told may have been
+    followed by one of the same contract. Of equals the oldest comes first.
+    """
+    every = sorted((*book.open.values(), *book.closed.values()), key=lambda spread: spread.plan.decided_at)
     owners = [spread for spread in every if activity.symbol in (spread.plan.short, spread.plan.long)]
     if any(activity.id in spread.settled for spread in owners):
         return ()
-    strike, left, found = occ.parse(activity.symbol).strike, activity.contracts, []
-    sign = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}[activity.kind]
+    counts = _shared(activity, owners)
+    strike, sign = occ.parse(activity.symbol).strike, SHARES_SIGN[activity.kind]
+    found = []
     for spread in owners:
-        held = spread.short + spread.inferred if activity.symbol == spread.plan.short else spread.long
-        count = min(left, held)
-        left -= count
+        count = counts[spread.key]
         if count > 0:
             shares = sign * count * CONTRACT_SHARES if activity.cash_usd is None else 0
             cash = (activity.cash_usd or Decimal(0)) * count / activity.contracts
             found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id, cash))
     return tuple(found)
+
+
+def _shared(activity: OptionActivity, owners: Sequence[Spread]) -> dict[str, int]:
+    """Contracts of an activity by spread."""
+    left, counts = activity.contracts, dict.fromkeys((spread.key for spread in owners), 0)
+    for part in (_told_by_positions, _held):
+        for spread in owners:
+            count = min(left, max(0, part(spread, activity)))
+            counts[spread.key] += count
+            left -= count
+    return counts
+
+
+def _told_by_positions(spread: Spread, activity: OptionActivity) -> int:
+    is_it = activity.kind is Settlement.ASSIGNED and activity.symbol == spread.plan.short
+    return spread.inferred if is_it else 0
+
+
+def _held(spread: Spread, activity: OptionActivity) -> int:
+    return spread.short if activity.symbol == spread.plan.short else spread.long
+
+
+def _has_only_protection(spread: Spread, now: datetime) -> bool:
+    """Whether bought puts are all that is left of one that is being left, and no order could be sent for them: nobody bids."""
+    is_bare = spread.phase is SpreadPhase.CLOSING and not (spread.short or spread.stock or spread.coming)
+    may_ask = spread.retry_at is None or spread.retry_at <= now
+    return is_bare and spread.long > 0 and not spread.working and may_ask
 
 
 def _minutes_to_close(contract: occ.Occ, now: datetime) -> float | None:

@@ -1,0 +1,93 @@
+"""A bought put that nobody bids for keeps no sold one: what is owed is bought back alone, and the rest expires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from spread_worlds import FIRST, GOOD, LONG, NO_BID, SHORT, START, plan
+
+from desk.core.spread_book import SpreadBook
+from desk.core.spread_moves import ATOMIC_CLOSE, Move, Sight, next_move
+from desk.domain.options import OptionQuote
+from desk.domain.orders import PositionIntent
+from desk.domain.spreads import Spread, SpreadPhase
+from desk.domain.steps import Cancel, SpreadOrder
+
+LATER = START + timedelta(hours=1)
+LEAVING = Spread(plan(2), START, SpreadPhase.CLOSING, why="loss limit", short=2, long=2)
+
+
+def sight(**seen: object) -> Sight:
+    return replace(Sight(LATER, is_open=True, may_open=True, quotes=NO_BID), **seen)
+
+
+def shape(move: Move | None) -> tuple[str, int, PositionIntent | None]:
+    assert isinstance(move, SpreadOrder)
+    return move.spec.symbol, move.spec.quantity, move.spec.position_intent
+
+
+def test_what_is_owed_is_bought_back_alone_where_nobody_bids_for_the_bought_put() -> None:
+    assert shape(next_move(LEAVING, sight())) == (SHORT, 2, PositionIntent.BUY_TO_CLOSE)
+    package = next_move(LEAVING, sight(quotes=GOOD))
+    assert isinstance(package, SpreadOrder) and tuple(leg.intent for leg in package.spec.legs) == ATOMIC_CLOSE
+
+
+def test_without_a_quote_of_the_bought_put_nothing_is_known_and_nothing_is_taken_apart() -> None:
+    assert next_move(LEAVING, sight(quotes={SHORT: NO_BID[SHORT]})) is None
+    assert next_move(LEAVING, sight(quotes={LONG: NO_BID[LONG]})) is None
+
+
+def test_the_bought_put_stays_until_somebody_bids() -> None:
+    rest = replace(LEAVING, short=0)
+    assert next_move(rest, sight()) is None
+    assert shape(next_move(rest, sight(quotes=GOOD))) == (LONG, 2, PositionIntent.SELL_TO_CLOSE)
+
+
+def test_more_than_was_wanted_is_bought_back_by_as_many_as_that() -> None:
+    more = replace(LEAVING, phase=SpreadPhase.OPEN, short=3, long=3)
+    assert shape(next_move(more, sight())) == (SHORT, 1, PositionIntent.BUY_TO_CLOSE)
+
+
+def test_a_package_at_the_last_step_is_called_back_when_the_bid_has_gone() -> None:
+    there = replace(LEAVING, rung=1)
+    package = next_move(there, sight(now=START, quotes=GOOD))
+    assert isinstance(package, SpreadOrder)
+    book = SpreadBook({FIRST: there}).sent(package, START)
+    assert next_move(book.open[FIRST], sight(quotes=GOOD)) is None
+    assert isinstance(next_move(book.open[FIRST], sight()), Cancel)
+
+
+# ---- one leg alone ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_ladder_of_one_step_closes_a_leg_where_it_trades() -> None:
+    single = replace(LEAVING, plan=plan(2, rungs=1))
+    bought = next_move(single, sight())
+    sold = next_move(replace(single, short=0), sight(quotes=GOOD))
+    assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == NO_BID[SHORT].ask + Decimal("0.02")
+    assert isinstance(sold, SpreadOrder) and sold.spec.limit_price == GOOD[LONG].bid
+
+
+def resting(spread: Spread, quotes: Mapping[str, OptionQuote]) -> Spread:
+    move = next_move(spread, sight(now=START, quotes=quotes))
+    assert isinstance(move, SpreadOrder)
+    return SpreadBook({FIRST: spread}).sent(move, START).open[FIRST]
+
+
+def test_one_leg_at_the_last_step_rests_until_the_market_has_moved_away_from_it() -> None:
+    there = resting(replace(LEAVING, rung=1), NO_BID)
+    dearer = {**NO_BID, SHORT: replace(NO_BID[SHORT], bid=Decimal("2.50"), ask=Decimal("2.70"))}
+    assert next_move(there, sight()) is None
+    assert isinstance(next_move(there, sight(quotes=dearer)), Cancel)
+    sale = resting(replace(LEAVING, rung=1, short=0), GOOD)
+    lower = {**GOOD, LONG: replace(GOOD[LONG], bid=Decimal("0.50"), ask=Decimal("0.70"))}
+    assert next_move(sale, sight(quotes=GOOD)) is None and next_move(sale, sight()) is None
+    assert isinstance(next_move(sale, sight(quotes=lower)), Cancel)
+
+
+def test_one_leg_that_is_sold_or_bought_for_more_than_is_left_is_called_back() -> None:
+    there = resting(replace(LEAVING, rung=1), NO_BID)
+    assert isinstance(next_move(replace(there, short=1), sight()), Cancel)
