@@ -59,8 +59,8 @@ soak: $(DEV) .venv-soak/.made ## the same, then 10,000 iterations with every fau
 	@$(IN_VENV) backtests/exchange_fuzz.py
 	@$(IN_VENV) backtests/soak.py $(ARGS)
 
-crash: $(DEV) ## kill the desk by seeded schedules and judge what is left; N=1000 plays more, SEED=7 one again
-	@$(IN_VENV) backtests/crashes.py $(if $(SEED),--seed $(SEED),$(if $(N),--schedules $(N))) $(ARGS)
+crash: $(DEV) ## kill the desk by seeded schedules and judge what is left; N=1000 plays more, SEED=7 one again, SPREADS=1 option spreads
+	@$(IN_VENV) backtests/$(if $(SPREADS),spread_crashes.py,crashes.py) $(if $(SEED),--seed $(SEED),$(if $(N),--schedules $(N))) $(ARGS)
 
 lock: .venv-lock/bin/uv ## resolve the lock files again; ARGS=--upgrade takes newer versions
 	$(RESOLVE) --output-file requirements.lock $(ARGS)

@@ -15,11 +15,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from crash import report
-from crash.worker import Run, Worker
+from crash.worker import Playing, Run, Worker
 from rich.console import Console
 
 from desk.cli.errors import tell
@@ -28,7 +29,7 @@ from desk.runtime.clock import stopwatch
 
 RESULTS = "results.jsonl"
 ROOT = Path(__file__).resolve().parents[1]
-UNDER_TEST = ("desk", "backtests/crash")
+UNDER_TEST = ("desk", "options", "backtests/crash")
 
 Line = dict[str, Any]
 
@@ -52,10 +53,24 @@ def done(file: Path) -> Iterator[Line]:
             yield line
 
 
-def play(seeds: Sequence[int], folder: Path, seconds: float, keep: bool, console: Console) -> Iterator[Run]:
+@dataclass(frozen=True, slots=True)
+class Harness:
+    """What is played, how its results are shown, and the folder that they are kept in."""
+
+    playing: type[Playing]
+    show: Callable[[Sequence[Line], Console], None]
+    runs: Path
+
+
+STOCKS = Harness(Playing, report.show, Path("runs") / "crash")
+
+
+def play(
+    seeds: Sequence[int], folder: Path, seconds: float, keep: bool, console: Console, playing: type[Playing] = Playing
+) -> Iterator[Run]:
     """Run the schedules of `seeds`, and begin none after `seconds`."""
     began = stopwatch()
-    with Worker(folder, keep) as worker:
+    with Worker(folder, keep, playing) as worker:
         for seed in seeds:
             if stopwatch() - began > seconds:
                 return
@@ -65,23 +80,23 @@ def play(seeds: Sequence[int], folder: Path, seconds: float, keep: bool, console
             yield run
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, harness: Harness = STOCKS) -> int:
+    options = _parser(harness).parse_args(arguments)
     try:
-        return _judged(options, Console(width=120))
+        return _judged(options, Console(width=120), harness)
     except ConfigurationError as error:
         tell(error)
         return error.exit_code
 
 
-def _judged(options: argparse.Namespace, console: Console) -> int:
+def _judged(options: argparse.Namespace, console: Console, harness: Harness) -> int:
     code, is_single = code_under_test(), options.seed is not None
     asked = [options.seed] if is_single else range(options.first, options.first + options.schedules)
     with _results(options.runs) as (folder, file):
         known = {} if is_single else _known(folder / RESULTS, code, asked, console)
         left = [seed for seed in asked if seed not in known]
         played = 0
-        for run in play(left, folder, options.seconds, is_single, console) if left else ():
+        for run in play(left, folder, options.seconds, is_single, console, harness.playing) if left else ():
             played += 1
             known[run.seed] = run.line() | {"code": code}
             if not is_single:
@@ -89,7 +104,7 @@ def _judged(options: argparse.Namespace, console: Console) -> int:
     if left and not played:
         console.print(f"nothing was played: --seconds {options.seconds:g} were over before the first schedule began; give more")
         return 1
-    report.show([known[seed] for seed in asked if seed in known], console)
+    harness.show([known[seed] for seed in asked if seed in known], console)
     return int(any(known[seed]["failures"] for seed in asked if seed in known))
 
 
@@ -120,13 +135,13 @@ def _results(runs: Path) -> Iterator[tuple[Path, TextIO]]:
         yield folder, file
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(harness: Harness) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Kill the desk by seeded schedules and judge what is left.")
     parser.add_argument("--schedules", type=_from(1), default=100, help="play the schedules of seeds 1 to N")
     parser.add_argument("--first", type=_from(0), default=1, help="begin with this seed")
     parser.add_argument("--seed", type=_from(0), help="play this one again, and keep what it writes")
     parser.add_argument("--seconds", type=_seconds, default=float("inf"), help="begin no schedule after so many seconds")
-    parser.add_argument("--runs", type=Path, default=Path("runs") / "crash", help="folder of the results")
+    parser.add_argument("--runs", type=Path, default=harness.runs, help="folder of the results")
     return parser
 
 

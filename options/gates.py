@@ -23,7 +23,10 @@ DaysBySymbol = Mapping[str, Collection[date]]
 
 @dataclass(frozen=True, slots=True)
 class EntryLimits:
-    """Thresholds of the gates; None switches one off. `max_price_gap_fraction` is of the chain's spot, times are New York's."""
+    """Thresholds of the gates; None switches one off. `max_price_gap_fraction` is of the chain's spot, times are New York's.
+
+    `exit_days` are those of the exit rule, which would end at once what has no more of them left.
+    """
 
     min_score: float | None = 8.0
     min_confidence: float | None = 0.6
@@ -32,6 +35,7 @@ class EntryLimits:
     max_positions: int = 5
     option_level: int = SPREAD_LEVEL
     min_days: int = 30
+    exit_days: int | None = None
     last_entry_of_expiry_day: time = LAST_ENTRY_OF_EXPIRY_DAY
     max_price_gap_fraction: float | None = 0.03
     avoids_earnings: bool = True
@@ -183,6 +187,11 @@ def _days(entry: Entry, _opportunity: Opportunity, account: AccountLook, limits:
     if days < limits.min_days:
         text = f"{days} days to expiration on {day}, min_days is {limits.min_days}: choose a later expiration"
         return RefusalCode.TOO_FEW_DAYS, text
+    if limits.exit_days is not None and days <= limits.exit_days:
+        return RefusalCode.TOO_FEW_DAYS, (
+            f"{days} days to expiration on {day}, and exit_days {limits.exit_days} would end it at once: choose a later "
+            "expiration, or lower exit_days"
+        )
     return None
 
 

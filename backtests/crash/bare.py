@@ -44,9 +44,7 @@ def _of(symbol: str, truth: Truth, until: datetime, disturbed: Sequence[Span]) -
         if held > covered:
             bare = [*bare[:-1], (bare[-1][0], end)] if bare and bare[-1][1] == begin else [*bare, (begin, end)]
     for span in bare:
-        opened = [part for hours in _hours(span) if (part := _overlap(span, hours))]
-        seconds = sum(_seconds(part) for part in opened)
-        yield Bare(symbol, span[0], seconds, seconds - sum(_covered(part, disturbed) for part in opened))
+        yield Bare(symbol, span[0], sum(_seconds(part) for part in _open(span)), undisturbed_seconds(span, disturbed))
 
 
 def _sells(order: Json, symbol: str) -> bool:
@@ -75,6 +73,15 @@ def _left(group: str, truth: Truth, at: datetime) -> int:
     sold = sum(-each.shares for each in truth.executions if each.order_id in ids and each.at <= at)
     whole = max(int(Decimal(str(order["qty"]))) for order in members)
     return max(0, whole - sold)
+
+
+def undisturbed_seconds(span: Span, disturbed: Sequence[Span]) -> float:
+    """Seconds of open market in `span` that lie in none of the disturbances."""
+    return sum(_seconds(part) - _covered(part, disturbed) for part in _open(span))
+
+
+def _open(span: Span) -> list[Span]:
+    return [part for hours in _hours(span) if (part := _overlap(span, hours))]
 
 
 def _hours(span: Span) -> list[Span]:

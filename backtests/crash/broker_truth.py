@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -36,13 +37,20 @@ class Truth:
 
 def ask(url: str, key: str, secret: str) -> Truth:
     """Everything about the account. Raises requests' errors."""
+    with connected(key, secret) as session:
+        orders = {str(order["id"]): order for order in _orders(session, url)}
+        activities = tuple(execution(each) for each in activities_of(session, url, "FILL"))
+        held = get(session, f"{url}/v2/positions")
+    return Truth(orders, activities, {str(each["symbol"]): int(Decimal(each["qty"])) for each in held})
+
+
+@contextmanager
+def connected(key: str, secret: str) -> Iterator[requests.Session]:
+    """Plain requests in the name of an account."""
     with requests.Session() as session:
         session.trust_env = False
         session.headers.update({"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret})
-        orders = {str(order["id"]): order for order in _orders(session, url)}
-        activities = tuple(_execution(each) for each in _activities(session, url))
-        held = _get(session, f"{url}/v2/positions")
-    return Truth(orders, activities, {str(each["symbol"]): int(Decimal(each["qty"])) for each in held})
+        yield session
 
 
 def _orders(session: requests.Session, url: str) -> Iterator[Json]:
@@ -58,27 +66,36 @@ def _orders(session: requests.Session, url: str) -> Iterator[Json]:
 
 
 def _pages(session: requests.Session, url: str, nested: str) -> Iterator[Json]:
-    page = _get(session, f"{url}/v2/orders", status="all", nested=nested, limit=PAGE, direction="asc")
-    if len(page) >= PAGE:
-        raise ValueError("more orders than a page holds: make the schedules shorter")
-    yield from page
+    """Each order once: a page begins with the instant that the one before it ended with, of which it may have had a part."""
+    since: Json = {}
+    seen: set[str] = set()
+    while page := get(session, f"{url}/v2/orders", status="all", nested=nested, limit=PAGE, direction="asc", **since):
+        fresh = [order for order in page if order["id"] not in seen]
+        yield from fresh
+        seen |= {order["id"] for order in fresh}
+        if len(page) < PAGE or not fresh:
+            return
+        since = {"after": (instant(page[-1]["submitted_at"]) - timedelta(microseconds=1)).isoformat()}
 
 
-def _activities(session: requests.Session, url: str) -> Iterator[Json]:
+def activities_of(session: requests.Session, url: str, kind: str) -> Iterator[Json]:
+    """Every activity of a kind that clients see by now, the oldest first."""
     token: Json = {}
-    while page := _get(session, f"{url}/v2/account/activities/FILL", direction="asc", page_size=100, **token):
+    while page := get(session, f"{url}/v2/account/activities/{kind}", direction="asc", page_size=100, **token):
         yield from page
         token = {"page_token": page[-1]["id"]}
 
 
-def _execution(activity: Json) -> Execution:
+def execution(activity: Json) -> Execution:
+    """What a FILL says."""
     shares = int(Decimal(str(activity["qty"])))
     signed = shares if activity["side"] == "buy" else -shares
     return Execution(str(activity["order_id"]), str(activity["symbol"]), instant(activity["transaction_time"]), signed)
 
 
-def _get(session: requests.Session, address: str, **parameters: Any) -> Any:
-    answer = session.get(address, params=parameters, timeout=20)
+def get(session: requests.Session, address: str, wait_seconds: float = 20.0, **parameters: Any) -> Any:
+    """What is answered, as JSON. Raises requests' errors."""
+    answer = session.get(address, params=parameters, timeout=wait_seconds)
     answer.raise_for_status()
     return answer.json()
 

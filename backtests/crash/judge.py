@@ -91,12 +91,19 @@ def _nothing(account: Account, body: Json) -> None:
     """A row that says nothing of orders."""
 
 
-_READ = {"submit": _submit, "refused": _refused, "sent_again": _sent_again, "event": _event, "mode": _mode}
+_READ = {
+    "submit": _submit,
+    "spread_order": _submit,
+    "refused": _refused,
+    "sent_again": _sent_again,
+    "event": _event,
+    "mode": _mode,
+}
 
 
 def verdict(account: Account, truth: Truth, final: Json) -> list[Failure]:
     """Everything that is wrong; `final` is what the desk believed when it was left."""
-    checks = (_lost, _foreign, _fills, _ends, _positions, _beliefs, _bare_now)
+    checks = (lost, foreign, _fills, ends, _positions, _beliefs, _bare_now)
     found = [failure for check in checks for failure in check(account, truth, final)]
     return [*found, *([Failure("journal damaged", account.damage)] if account.damage else [])]
 
@@ -105,7 +112,8 @@ def _parents(truth: Truth) -> dict[str, Json]:
     return {order["client_order_id"]: order for order in truth.orders.values() if order["parent"] == order["id"]}
 
 
-def _lost(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
+def lost(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
+    """Journaled orders that are nowhere, and refused ones that are there."""
     parents = _parents(truth)
     for key in account.submits:
         if key not in parents and key not in account.refused:
@@ -114,7 +122,8 @@ def _lost(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
             yield Failure("refused but there", f"{key} counts as refused, and is {parents[key]['status']} at the exchange")
 
 
-def _foreign(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
+def foreign(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
+    """Orders with our nonce that the journal does not have."""
     for key in _parents(truth):
         if key.startswith(account.nonce) and key not in account.submits:
             yield Failure("unjournaled", f"{key} is at the exchange and not in the journal")
@@ -133,7 +142,7 @@ def _fills(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
             yield Failure("fills differ", f"{name} filled {there} at the exchange, {here} in the journal")
 
 
-def _ends(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
+def ends(account: Account, truth: Truth, final: Json) -> Iterator[Failure]:
     """An order that carries a key ends in the journal as at the exchange; exits that sleep may end without a word."""
     for key, parent in _parents(truth).items():
         order = _latest(parent, truth)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from alpaca.trading.client import TradingClient
@@ -35,8 +35,10 @@ from desk.runtime.build import Cast, guardian_of, host, market_hours, open_desk
 from desk.runtime.clock import SystemClock, VirtualClock, stopwatch
 from desk.runtime.corridor import Iteration
 from desk.runtime.desk import Desk
+from desk.runtime.guardian import Guardian
 from desk.runtime.replay import ReplayExecutor
 from desk.runtime.request import RunRequest
+from desk.runtime.spread_opener import SpreadArm
 from desk.runtime.strategy import DeskStrategy
 from desk.settings.behaviour import Behaviour, Universe
 from desk.settings.load import Settings
@@ -139,14 +141,16 @@ class Life:
     schedule: Schedule
     where: Whereabouts
     folder: Path
+    planner: ClassVar[type[Any]] = Whims
 
     def live(self, settles: bool) -> int:
         """Play the iterations that are left, or with `settles` recover and go on until nothing changes. Returns an exit code."""
         with ExitStack() as stack:
             self.admin = self.where.admin()
             self.clock = VirtualClock(moment(self.admin.status()["now"]))
-            request = request_for(self.folder, self.schedule.seed)
+            request = self._request(settles)
             self.desk, journal = open_desk(request, self.folder / "journal.db", self.clock)
+            self.journal = journal
             stack.callback(journal.close)
             stack.callback(self.desk.close)
             self.stage = PatientStage(self.admin, self.clock, self.desk)
@@ -161,19 +165,34 @@ class Life:
             self._tell(settles)
         return DONE
 
+    def _request(self, settles: bool) -> RunRequest:
+        behaviour = Behaviour(universe=Universe(exchange=SYMBOLS), sleeptime="65M", confidence_gate="report")
+        return request_for(self.folder, self.schedule.seed, behaviour)
+
+    def _universe(self) -> tuple[str, ...]:
+        return SYMBOLS
+
+    def _arm(self, cast: Cast, broker: DeskAlpaca) -> SpreadArm | None:
+        """What opens option spreads."""
+        return None
+
+    def _guardian(self, cast: Cast, broker: DeskAlpaca) -> Guardian:
+        return guardian_of(cast, broker, GUARDED_EVERY)
+
     def _executor(self, request: RunRequest, stack: ExitStack) -> SteppedExecutor:
         endpoint = self.where.endpoint()
-        cast = Cast(Whims, request, self.desk, endpoint, self.clock, SYMBOLS, self.folder, watch)
+        cast = Cast(self.planner, request, self.desk, endpoint, self.clock, self._universe(), self.folder, watch)
         begun = stopwatch()
         wall = WallTime(SystemClock().now, lambda: begun + HASTE * (stopwatch() - begun), self.schedule.seed)
         data = DeskAlpacaData(endpoint, self.clock)
         broker = HastyAlpaca(endpoint, self.desk, self.clock, data, market_hours, wall, TIMING)
         stack.callback(broker.close)
-        strategy = host(cast, broker, lambda hosted: SteppedExecutor(hosted, self.stage, self.desk))
+        arm = self._arm(cast, broker)
+        strategy = host(cast, broker, lambda hosted: SteppedExecutor(hosted, self.stage, self.desk), arm)
         strategy.seed = self.schedule.seed
         self.broker, self.strategy = broker, strategy
         self.stage.attach(broker)
-        self.stage.watch_with(guardian_of(cast, broker, GUARDED_EVERY))
+        self.stage.watch_with(self._guardian(cast, broker))
         executor: SteppedExecutor = strategy._executor
         return executor
 
@@ -238,8 +257,7 @@ def watch(iteration: Iteration) -> None:
     """Nobody looks."""
 
 
-def request_for(folder: Path, seed: int) -> RunRequest:
-    behaviour = Behaviour(universe=Universe(exchange=SYMBOLS), sleeptime="65M", confidence_gate="report")
+def request_for(folder: Path, seed: int, behaviour: Behaviour) -> RunRequest:
     return RunRequest("crash", Settings(behaviour, None, {}, None), folder, seed=seed)
 
 

@@ -19,11 +19,16 @@ MOST_SEEDS = 12
 def show(lines: Sequence[Json], console: Console) -> None:
     """Everything about `lines`, one for each schedule."""
     console.print(_whole(lines))
-    console.print(_counted("Kills", "where", Counter(kill for line in lines for kill in line["kills"])))
-    console.print(_counted("Faults", "kind", _happened(lines)))
+    console.print(counted("Kills", "where", Counter(kill for line in lines for kill in line["kills"])))
+    console.print(counted("Faults", "kind", happened(lines)))
+    show_failures(lines, console, "No failure: nothing lost, doubled or unknown, no share bare for longer than the bound.")
+
+
+def show_failures(lines: Sequence[Json], console: Console, praise: str) -> None:
+    """Failures by kind with the first seeds, or `praise` where there are none."""
     seeds = _failed(lines)
     if not seeds:
-        console.print("No failure: nothing lost, doubled or unknown, no share bare for longer than the bound.")
+        console.print(praise)
         return
     table = Table("failure", "schedules", "seeds", title="Failures")
     for kind, found in sorted(seeds.items(), key=lambda each: -len(each[1])):
@@ -39,7 +44,7 @@ def _whole(lines: Sequence[Json]) -> Table:
         "of them failed": sum(bool(line["failures"]) for line in lines),
         "lives of the desk": sum(line["lives"] for line in lines),
         "kills": sum(len(line["kills"]) for line in lines),
-        "faults that happened": sum(_happened(lines).values()),
+        "faults that happened": sum(happened(lines).values()),
         "orders at the exchange": sum(line["orders"] for line in lines),
         "executions": sum(line["fills"] for line in lines),
         "journal rows": sum(line["rows"] for line in lines),
@@ -54,14 +59,16 @@ def _whole(lines: Sequence[Json]) -> Table:
     return table
 
 
-def _happened(lines: Iterable[Json]) -> Counter[str]:
+def happened(lines: Iterable[Json]) -> Counter[str]:
+    """Faults by kind."""
     found: Counter[str] = Counter()
     for line in lines:
         found.update(line["faults"])
     return found
 
 
-def _counted(title: str, name: str, found: Counter[str]) -> Table:
+def counted(title: str, name: str, found: Counter[str]) -> Table:
+    """How often each was met, the most frequent first."""
     table = Table(name, "times", title=title)
     for label, count in found.most_common():
         table.add_row(label, str(count))

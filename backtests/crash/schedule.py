@@ -78,8 +78,8 @@ def drawn(seed: int) -> Schedule:
         moments=_hurried(seed, moments),
         partial_fill_probability=float(chance.choice([0.1, 0.5, 0.9])),
         latency=str(chance.choice(["zero", "measured"])),
-        faults=tuple(_fault(chance, moments) for _ in range(int(chance.integers(0, 5)))),
-        dooms=tuple(_doom(chance) for _ in range(lives)),
+        faults=tuple(fault(chance, moments) for _ in range(int(chance.integers(0, 5)))),
+        dooms=tuple(doom(chance) for _ in range(lives)),
         pauses_minutes=tuple(int(chance.choice([0, 0, 1, 10, 45, 90])) for _ in range(lives)),
         clear_before=int(chance.integers(1, lives + 2)),
         ends_flat=bool(chance.random() < 0.5),
@@ -102,20 +102,22 @@ def _hurried(seed: int, moments: tuple[datetime, ...]) -> tuple[datetime, ...]:
     return tuple(sorted([*moments, *again]))
 
 
-def _doom(chance: np.random.Generator) -> Doom:
+def doom(chance: np.random.Generator, row_kinds: Sequence[str] = ROW_KINDS) -> Doom:
+    """The end of a life; `row_kinds` are the kinds of rows at which one may come."""
     means = str(chance.choice(["row", "row", "row", "sent", "told", "instant", "instant"]))
     before = bool(chance.random() < 0.5)
     if means == "instant":
         return Doom(means, fraction=float(chance.uniform(0.0, LONGEST_FRACTION)))
     if means == "row":
-        return Doom(means, str(chance.choice(ROW_KINDS)), int(chance.geometric(0.3)), before)
+        return Doom(means, str(chance.choice(row_kinds)), int(chance.geometric(0.3)), before)
     if means == "sent":
         method, least = [("POST", 0.15), ("PATCH", 0.5), ("DELETE", 0.4), ("GET", 0.1)][int(chance.integers(4))]
         return Doom(means, method, int(chance.geometric(least)), before)
     return Doom(means, nth=int(chance.geometric(0.15)), before=before)
 
 
-def _fault(chance: np.random.Generator, moments: Sequence[datetime]) -> Json:
+def fault(chance: np.random.Generator, moments: Sequence[datetime]) -> Json:
+    """A fault around one of `moments`."""
     kind = FaultKind(str(chance.choice([each.value for each in FaultKind])))
     first, more = int(chance.integers(0, len(moments))), int(chance.integers(0, 3))
     # From just before an iteration until after it or one of the next: between iterations little can go wrong.

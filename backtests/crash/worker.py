@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 from crash import bare, broker_truth, judge, made_market
 from crash.broker_truth import Json
@@ -64,8 +64,9 @@ class Run:
 class Worker:
     """Use as a context manager; `run` plays the schedule of a seed. `folder` keeps what failed, and with `keep` everything."""
 
-    def __init__(self, folder: Path, keep: bool = False) -> None:
+    def __init__(self, folder: Path, keep: bool = False, playing: type[Playing] | None = None) -> None:
         self._folder, self._keep = folder, keep
+        self._playing = playing or Playing
         # Killing a process takes nothing from the disk's cache, so a disk would only cost time.
         self._stage = TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self._life_seconds = 0.0
@@ -91,7 +92,7 @@ class Worker:
         began = stopwatch()
         place = Path(self._stage.name) / f"seed-{seed}"
         place.mkdir()
-        run = _Playing(drawn(seed), self._where, place, self._exchange, self._life_seconds).play()
+        run = self._playing(self._playing.drawn(seed), self._where, place, self._exchange, self._life_seconds).play()
         run.wall_seconds = round(stopwatch() - began, 3)
         if run.failures or self._keep:
             shutil.copytree(place, self._folder / place.name, dirs_exist_ok=True)
@@ -102,9 +103,9 @@ class Worker:
         """Import here what a life imports on its way, once and not in every life. Returns the seconds of the life."""
         place = Path(self._stage.name) / "rehearsal"
         place.mkdir()
-        schedule = replace(drawn(0), dooms=(), pauses_minutes=(), faults=())
+        schedule = replace(self._playing.drawn(0), dooms=(), pauses_minutes=(), faults=())
         began = stopwatch()
-        _Playing(schedule, self._where, place, self._exchange, 0.0).play()
+        self._playing(schedule, self._where, place, self._exchange, 0.0).play()
         seconds = stopwatch() - began
         for name in (place / MODULES).read_text().split():
             if name not in sys.modules and find_spec(name) is not None:
@@ -114,8 +115,11 @@ class Worker:
         return seconds
 
 
-class _Playing:
-    """One schedule while it is played."""
+class Playing:
+    """One schedule while it is played; another kind of schedule has another kind of life, and another judge."""
+
+    drawn: ClassVar[Callable[[int], Any]] = staticmethod(drawn)
+    longest_life_seconds: ClassVar[float] = LONGEST_LIFE_SECONDS
 
     def __init__(
         self, schedule: Schedule, where: Whereabouts, place: Path, exchange: ExchangeProcess, life_seconds: float
@@ -123,17 +127,28 @@ class _Playing:
         self._schedule, self._where, self._place, self._exchange = schedule, where, place, exchange
         self._life_seconds = life_seconds
         self._admin = exchange.admin
-        self._run = Run(schedule.seed)
+        self._run = self._begun()
         self._alive: list[tuple[datetime, datetime]] = []
+
+    def _begun(self) -> Run:
+        return Run(self._schedule.seed)
+
+    def _life(self) -> Life:
+        return Life(self._schedule, self._where, self._place)
+
+    def _terms(self) -> Json:
+        """What the exchange begins with."""
+        schedule = self._schedule
+        return {
+            "start": schedule.start.isoformat(),
+            "seed": schedule.seed,
+            "partial_fill_probability": schedule.partial_fill_probability,
+            "latency": schedule.latency,
+        }
 
     def play(self) -> Run:
         schedule = self._schedule
-        self._admin.reset(
-            start=schedule.start.isoformat(),
-            seed=schedule.seed,
-            partial_fill_probability=schedule.partial_fill_probability,
-            latency=schedule.latency,
-        )
+        self._admin.reset(**self._terms())
         self._switch_on(schedule.faults)
         for number, (doom, pause) in enumerate(zip(schedule.dooms, schedule.pauses_minutes, strict=True)):
             if number == schedule.clear_before:
@@ -165,8 +180,12 @@ class _Playing:
         return moment(self._admin.status()["now"])
 
     def _pass(self, minutes: int) -> None:
-        until = self._now() + timedelta(minutes=minutes)
-        while minutes and not self._admin.advance(until).reached:
+        """Time without a desk."""
+        if minutes:
+            self._advance(self._now() + timedelta(minutes=minutes))
+
+    def _advance(self, until: datetime) -> None:
+        while not self._admin.advance(until).reached:
             pass
 
     def _switch_on(self, faults: Sequence[Json]) -> None:
@@ -199,10 +218,10 @@ class _Playing:
         log = self._place / f"life-{self._run.lives}.txt"
         try:
             _write_to(log)
-            faulthandler.dump_traceback_later(LONGEST_LIFE_SECONDS - 2, exit=False)
+            faulthandler.dump_traceback_later(self.longest_life_seconds - 2, exit=False)
             if doom is not None:
                 Reaper(doom, self._place / "killed.txt").install()
-            code = Life(self._schedule, self._where, self._place).live(settles)
+            code = self._life().live(settles)
             if not self._schedule.dooms:
                 (self._place / MODULES).write_text("\n".join(name for name in sys.modules if name != "__main__"))
         except BaseException:
@@ -212,7 +231,7 @@ class _Playing:
 
     def _watched(self, child: int, doom: Doom | None) -> int:
         is_random = doom is not None and doom.means == "instant"
-        limit = doom.fraction * self._life_seconds if doom is not None and is_random else LONGEST_LIFE_SECONDS
+        limit = doom.fraction * self._life_seconds if doom is not None and is_random else self.longest_life_seconds
         with _handle(child) as handle:
             has_ended = bool(select.select([handle], [], [], limit)[0])
         if not has_ended:

@@ -208,9 +208,11 @@ def _roll(spread: Spread, sight: Sight) -> Move | None:
     into, rules = sight.partner, spread.plan.rules
     if into is None or not sight.may_open or spread.rung >= rules.rungs or spread.refusals >= REFUSALS_OF_AN_ENTRY:
         return SpreadTurned(spread.key, Turn.ROLL_OVER, "it could not be rolled for a credit")
-    out, back = _pair(spread.plan, sight), _pair(into.plan, sight)
-    if out is None or back is None or sight.now - spread.since >= timedelta(seconds=rules.entry_seconds):
+    if sight.now - spread.since >= timedelta(seconds=rules.entry_seconds):
         return SpreadTurned(spread.key, Turn.ROLL_OVER, "it could not be rolled in time")
+    out, back = _pair(spread.plan, sight), _pair(into.plan, sight)
+    if out is None or back is None:
+        return None  # the quotes of this look were asked for before its partner was there
     mid = back[0].mid - back[1].mid - (out[0].mid - out[1].mid)
     natural = back[0].bid - back[1].ask - (out[0].ask - out[1].bid)
     credits = ladder.entry_credits(mid, natural, into.plan.floor, rules.rungs)

@@ -82,10 +82,17 @@ class AccountGuardian(Guardian):
             self._count(now)
         if self._residues is not None:
             self._residues.look(now)
+        try:
+            self._look_after_spreads(now)
+        except Exception:
+            super().look()  # stops of shares must not wait until a spread can be understood
+            raise
+        return super().look()  # which ends what a split has left on old terms, too
+
+    def _look_after_spreads(self, now: datetime) -> None:
         spreads = None if self._spreads is None else self._spreads.next_look(now)
         if self._spreads is not None and spreads is not None and spreads <= now:
             self._spreads.look(now)
-        return super().look()  # which ends what a split has left on old terms, too
 
     def _count(self, now: datetime) -> None:
         self._tried_at, self._iteration = now, self._desk.iterations

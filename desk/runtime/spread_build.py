@@ -93,6 +93,7 @@ def policy_of(settings: SpreadSettings) -> SpreadPolicy:
         max_risk_usd=exact(settings.max_risk_usd),
         max_positions=settings.max_positions,
         min_days=settings.min_days,
+        exit_days=settings.exit_days,
     )
     roll = RollChoice(choice, min_net_credit=exact(settings.min_roll_credit_usd))
     return SpreadPolicy(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
+from typing import TypeVar
 
 from alpaca.common.exceptions import APIError
 from requests import RequestException
@@ -30,8 +31,11 @@ from options.roll import RollTarget, roll_target
 
 log = logging.getLogger(__name__)
 Hours = Callable[[datetime], tuple[datetime, datetime] | None]
+Told = TypeVar("Told", OptionQuote, float)
 # Activities of a spread's last days come the next morning; a long weekend may lie between.
 LOOK_BACK = timedelta(days=7)
+# What a broker's answer raises that is not as documented.
+UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
 # A difference in positions that nothing explains is believed when it has lasted so long.
 BELIEVED_AFTER = timedelta(minutes=10)
 # Contracts are listed around the market; those further off are no candidates to roll into.
@@ -121,13 +125,11 @@ class SpreadKeeper:
         self._desk.about_spreads(lambda spreads: spreads.tend(key, sight))
 
     def _market(self, now: datetime) -> tuple[Mapping[str, OptionQuote], Mapping[str, float]]:
+        """What is quoted, each for itself: to leave a spread the quotes of its contracts are enough."""
         spreads = self._desk.spreads.open.values()
         symbols = sorted({symbol for spread in spreads for symbol in (spread.plan.short, spread.plan.long)})
-        try:
-            return self._feed.quotes(symbols), self._feed.spots(sorted({spread.plan.underlying for spread in spreads}))
-        except (RequestException, APIError) as error:
-            log.warning("no quotes to look after spreads by at %s: %r", now, error)
-            return {}, {}
+        underlyings = sorted({spread.plan.underlying for spread in spreads})
+        return _answer(self._feed.quotes, symbols, now), _answer(self._feed.spots, underlyings, now)
 
     def _sight(
         self,
@@ -184,15 +186,22 @@ class SpreadKeeper:
         """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
         if self._asked_at is not None and now - self._asked_at < self._pace.account:
             return
-        try:
-            self._book_activities(now)
-            self._book_positions(now)
-            self._asked_at = now
-        except (RequestException, APIError) as error:
-            log.warning("the account's options could not be asked for at %s: %r", now, error)
+        for book in (self._book_activities, self._book_positions):
+            try:
+                book(now)
+            except (RequestException, APIError) as error:
+                log.warning("the account's options could not be asked for at %s: %r", now, error)
+                return
+            except UNREADABLE as error:
+                # A person has to look; spreads are left by what is known until then.
+                self._desk.trouble(f"what the broker says of the account's options could not be read: {error!r}")
+        self._asked_at = now
 
     def _book_activities(self, now: datetime) -> None:
-        for activity in self._activities.since(now - LOOK_BACK):
+        # A desk that was away over an expiration longer than that asks for what became of it all the same.
+        open_spreads = self._desk.spreads.open.values()
+        late = max((-days_left(occ.parse(spread.plan.short).expiration, now) for spread in open_spreads), default=0)
+        for activity in self._activities.since(now - LOOK_BACK - timedelta(days=max(late, 0))):
             self._settle(settlements(self._desk.spreads, activity), now)
 
     def _settle(self, every: Sequence[SpreadSettled], now: datetime) -> None:
@@ -258,6 +267,14 @@ class SpreadKeeper:
         self._told = {key: spread.phase for key, spread in known.items() if not spread.is_closed}
 
 
+def _answer(ask: Callable[[Sequence[str]], Mapping[str, Told]], symbols: Sequence[str], now: datetime) -> Mapping[str, Told]:
+    try:
+        return ask(symbols)
+    except (RequestException, APIError) as error:
+        log.warning("no prices to look after spreads by at %s: %r", now, error)
+        return {}
+
+
 def look_at(
     spread: Spread,
     now: datetime,
@@ -308,11 +325,12 @@ def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettl
     """What an activity is for each spread that held the contract; what is left over is somebody else's.
 
     It confirms what the positions told before it says anything new: a spread that has ended by what they told may have been
-    followed by one of the same contract. Of equals the oldest comes first.
+    followed by one of the same contract. Of equals the oldest comes first, and none that was decided only after it.
     """
     every = sorted((*book.open.values(), *book.closed.values()), key=lambda spread: spread.plan.decided_at)
     owners = [spread for spread in every if activity.symbol in (spread.plan.short, spread.plan.long)]
-    if any(activity.id in spread.settled for spread in owners):
+    owners = [spread for spread in owners if spread.plan.decided_at <= activity.at]
+    if not owners or any(activity.id in spread.settled for spread in owners):
         return ()
     counts = _shared(activity, owners)
     strike, sign = occ.parse(activity.symbol).strike, SHARES_SIGN[activity.kind]

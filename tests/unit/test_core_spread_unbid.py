@@ -1,4 +1,4 @@
-"""A bought put that nobody bids for keeps no sold one: what is owed is bought back alone, and the rest expires."""
+"""Orders that could not trade: of a leg that nobody bids for, at a ladder of one step, before the quotes of a roll are there."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from spread_worlds import FIRST, GOOD, LONG, NO_BID, SHORT, START, plan
+from spread_worlds import FIRST, GOOD, LONG, NO_BID, SECOND, SHORT, START, plan
 
 from desk.core.spread_book import SpreadBook
 from desk.core.spread_moves import ATOMIC_CLOSE, Move, Sight, next_move
 from desk.domain.options import OptionQuote
 from desk.domain.orders import PositionIntent
-from desk.domain.spreads import Spread, SpreadPhase
+from desk.domain.spreads import Spread, SpreadPhase, SpreadTurned, Turn
 from desk.domain.steps import Cancel, SpreadOrder
 
 LATER = START + timedelta(hours=1)
@@ -91,3 +91,17 @@ def test_one_leg_at_the_last_step_rests_until_the_market_has_moved_away_from_it(
 def test_one_leg_that_is_sold_or_bought_for_more_than_is_left_is_called_back() -> None:
     there = resting(replace(LEAVING, rung=1), NO_BID)
     assert isinstance(next_move(replace(there, short=1), sight()), Cancel)
+
+
+# ---- a roll ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_roll_waits_for_the_quotes_of_what_it_rolls_into_and_not_for_ever() -> None:
+    rolling = replace(LEAVING, phase=SpreadPhase.ROLLING, since=START)
+    into = Spread(plan(2, key=SECOND, decided_at=START), START)
+    held = {symbol: GOOD[symbol] for symbol in (SHORT, LONG)}
+    assert next_move(rolling, sight(quotes=held, partner=into)) is None
+    order = next_move(rolling, sight(quotes=GOOD, partner=into))
+    assert isinstance(order, SpreadOrder) and order.into == SECOND and len(order.spec.legs) == 4
+    over = next_move(rolling, sight(now=START + timedelta(days=1), quotes=held, partner=into))
+    assert isinstance(over, SpreadTurned) and over.turn is Turn.ROLL_OVER
