@@ -46,6 +46,7 @@ class BullPutSpread(DeskStrategy):
     Parameters: ClassVar[type] = BullPutSpreadParameters
     settings_block: ClassVar[str | None] = "spreads"
     sleeptime_setting: ClassVar[str] = "1H"
+    trades_options: ClassVar[bool] = True
 
     def prepare(self) -> None:
         given = self.settings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -133,6 +134,18 @@ def _fault(chance: np.random.Generator, moments: Sequence[datetime]) -> Json:
     return found
 
 
+# Whatever the market quotes is traded.
+TAKES_ALL: Mapping[str, Any] = {
+    "min_score": 0.0,
+    "min_confidence": 0.0,
+    "min_credit_usd": 0.02,
+    "min_credit_fraction": 0.0,
+    "max_spread_fraction": 1.0,
+    "allowed_spread_usd": 1.0,
+    "min_open_interest": 0,
+}
+
+
 def _settings(chance: np.random.Generator, count: int) -> SpreadSettings:
     """Rules by whim: near the market and near expiration, so that much happens within days; some let everything expire."""
     least = int(chance.integers(1, 6))
@@ -145,8 +158,7 @@ def _settings(chance: np.random.Generator, count: int) -> SpreadSettings:
     gain, loss, breach, through = chances[style]
     minutes = [0, 0, 1] if style == "expires" else [0, 1, 30, 90, 240]
     return SpreadSettings(
-        min_score=0.0,
-        min_confidence=0.0,
+        **TAKES_ALL,
         max_contracts=int(chance.integers(1, 4)),
         max_risk_usd=float(chance.choice([300.0, 1000.0, 5000.0])),
         max_positions=count,
@@ -155,12 +167,7 @@ def _settings(chance: np.random.Generator, count: int) -> SpreadSettings:
         target_days=least + (0 if rolls else int(chance.integers(0, 8))),
         short_distance_fraction=distance,
         long_distance_fraction=distance + float(chance.uniform(0.01, 0.05)),
-        min_credit_usd=0.02,
-        min_credit_fraction=0.0,
         min_bid_usd=float(chance.choice([0.0, 0.02])),
-        max_spread_fraction=1.0,
-        allowed_spread_usd=1.0,
-        min_open_interest=0,
         profit_fraction=_some(chance, gain, 0.3, 0.9),
         loss_multiple=_some(chance, loss, 0.1, 0.4 if rolls else 2.0),
         exit_days=int(chance.integers(0, 3)) if style == "leaves" and chance.random() < 0.5 else None,

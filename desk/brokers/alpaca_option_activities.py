@@ -6,8 +6,9 @@ No stream tells of an assignment, an exercise or an expiration; activities do, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from desk.brokers.alpaca_activities import Raw, activities
 from desk.brokers.alpaca_facts import moment
 from desk.core.ports import OptionActivity
 from desk.core.residue import whole
+from desk.domain.options import CONTRACT_SHARES
 from desk.domain.spreads import Settlement
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -33,12 +35,24 @@ class AlpacaOptionActivities:
 
     def __init__(self, api: Any) -> None:
         self._api = api
+        self._client_ids: dict[str, str] = {}
 
     def since(self, moment: datetime) -> tuple[OptionActivity, ...]:
         """Raises KeyError or ValueError for a row that cannot be read: contracts ended, and nobody knows how many."""
         rows = activities(self._api, ",".join(KINDS), moment - A_DAY)
         found = [read_activity(raw) for raw in rows if raw.get("status") != TAKEN_BACK]
         return tuple(sorted((each for each in found if each.at > moment), key=lambda each: (each.at, each.id)))
+
+    def trades(self, symbols: Collection[str], moment: datetime) -> tuple[OptionActivity, ...]:
+        """One request more for each order that was not asked for before: an execution does not tell its client order id."""
+        rows = (raw for raw in activities(self._api, "FILL", moment - A_DAY) if raw.get("symbol") in symbols)
+        found = (read_trade(raw, self._client_id(str(raw["order_id"]))) for raw in rows)
+        return tuple(each for each in found if each.at > moment)
+
+    def _client_id(self, order_id: str) -> str:
+        if order_id not in self._client_ids:
+            self._client_ids[order_id] = str(self._api.get(f"/orders/{order_id}").get("client_order_id") or "")
+        return self._client_ids[order_id]
 
     def positions(self) -> Mapping[str, int]:
         """One request."""
@@ -48,6 +62,14 @@ class AlpacaOptionActivities:
 def read_activity(raw: Raw) -> OptionActivity:
     """One activity; its quantity is what the position changed by, so the sign says on which side it was."""
     return OptionActivity(str(raw["id"]), str(raw["symbol"]), KINDS[raw["activity_type"]], abs(whole(raw["qty"])), _happened(raw))
+
+
+def read_trade(raw: Raw, client_id: str) -> OptionActivity:
+    """One execution; what it paid is above zero for a sale."""
+    count, sign = abs(whole(raw["qty"])), -1 if raw["side"] == "buy" else 1
+    cash = sign * count * CONTRACT_SHARES * Decimal(str(raw["price"]))
+    at = moment(raw["transaction_time"])
+    return OptionActivity(str(raw["id"]), str(raw["symbol"]), Settlement.TRADED, count, at, cash, str(raw["order_id"]), client_id)
 
 
 def _happened(raw: Raw) -> datetime:

@@ -9,7 +9,7 @@ as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -242,6 +242,10 @@ class OptionVenue:
     def since(self, moment: datetime) -> tuple[OptionActivity, ...]:
         now = self._clock.now()
         return tuple(each for each in self._told if moment < each.at <= now)
+
+    def trades(self, symbols: Collection[str], moment: datetime) -> tuple[OptionActivity, ...]:
+        """None: nobody else trades in a backtest."""
+        return ()
 
     def positions(self) -> Mapping[str, int]:
         return self._account.positions()

@@ -59,7 +59,7 @@ def positions(
     if as_json:
         print_json(seen | as_object(told))
     else:
-        show([*sentences(lines), *printed(told)])
+        show([*sentences(lines), *printed(told, None if symbol is None else symbol.upper())])
 
 
 # ---- what there is to tell -----------------------------------------------------------------------------------------------------
@@ -156,10 +156,11 @@ CLOSED_COLUMNS = ("symbol", "puts", "expires", "n", "opened", "closed", "credit"
 LEFT = ("symbol", "puts", "expires", "state", "opened", "closed")
 
 
-def printed(told: Told) -> Iterator[RenderableType]:
+def printed(told: Told, symbol: str | None = None) -> Iterator[RenderableType]:
+    """`symbol` is the one that was asked for: a name that was mistyped must not look like a run without spreads."""
     yield from section("Open spreads")
     if not told.held:
-        yield Text("None.")
+        yield Text("None." if symbol is None else f"None on {symbol}; without a symbol all spreads of the run are shown.")
     yield from table(COLUMNS, [_line(held) for held in told.held], LEFT)
     if told.held:
         yield Text("")

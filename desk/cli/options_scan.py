@@ -24,6 +24,7 @@ from desk.core.ports import OptionFeed
 from desk.core.spread_entry import Planned, SpreadPolicy, plan_of
 from desk.domain.errors import UsageError
 from desk.domain.options import OptionQuote
+from desk.domain.prices import Rounding
 from desk.report.wording import count, percent
 from desk.runtime.auto_execution import FIRST_DAY, STRATEGY
 from desk.runtime.build import NEW_YORK, market_hours
@@ -36,6 +37,7 @@ from desk.settings.load import Settings, load_settings
 from options.candidate import BullPut
 from options.expirations import new_york_day
 from options.gates import AccountLook, Opportunity
+from options.money import cents
 from options.refusals import RefusalCode, SpreadRefusal
 from options.scan import candidate
 
@@ -173,7 +175,8 @@ def _by_hand(policy: SpreadPolicy, max_risk_usd: Decimal | None) -> SpreadPolicy
 
 def _row(market: ScanMarket, policy: SpreadPolicy, symbol: str, spot: float | None) -> ScanRow:
     if spot is None:
-        text = "nobody says what it costs now: is the symbol right, and the market open?"
+        at = f"{market.now.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+        text = f"no price of {symbol} at {at}: check the symbol, and whether it is listed and traded then"
         return ScanRow(symbol, None, 0, SpreadRefusal(RefusalCode.DATA, symbol, text))
     window, today = policy.choice.window, new_york_day(market.now)
     first, last = (date.fromordinal(today.toordinal() + days) for days in (window.min_days, window.max_days))
@@ -222,7 +225,8 @@ def _line(row: ScanRow, spread: BullPut) -> Line:
         f"{spread.expiration}",
         f"{spread.days}",
         percent(spread.distance_fraction),
-        f"{spread.mid_credit:.2f}",
+        # Down, as a plan of it says and asks for.
+        f"{cents(spread.mid_credit, Rounding.DOWN)}",
         f"{spread.natural_credit:.2f}",
         f"{float(spread.width):g}",
         percent(spread.return_on_risk, digits=0),

@@ -51,6 +51,8 @@ def parity(
     loaded = load_strategy(strategy)
     if not issubclass(loaded, DeskStrategy):
         raise UsageError(f"{strategy} is a plain Lumibot strategy, without the desk's decisions: name a desk strategy")
+    if loaded.trades_options:
+        raise UsageError(f"{strategy} trades option spreads, and parity compares orders for shares: see backtests/spreads.py")
     setting = Setting(
         strategy,
         loaded,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -65,7 +65,9 @@ class OptionFeed(Protocol):
 @dataclass(frozen=True, slots=True)
 class OptionActivity:
     """What the account tells of contracts that ended without an order: so many above zero, at an aware moment, under an id that
-    is unique for ever. `cash_usd` is what contracts that deliver no shares paid (or took, below zero), None for all others."""
+    is unique for ever. `cash_usd` is what contracts that deliver no shares paid (or took, below zero), None for all others. Of a
+    trade `order_id` and `client_id` are those of its order.
+    """
 
     id: str
     symbol: str
@@ -73,11 +75,17 @@ class OptionActivity:
     contracts: int
     at: datetime
     cash_usd: Decimal | None = None
+    order_id: str = ""
+    client_id: str = ""
 
 
 class OptionActivities(Protocol):
     def since(self, moment: datetime) -> Sequence[OptionActivity]:
         """What ended after a moment (aware), oldest first. No stream tells of it; it has to be asked for."""
+        ...
+
+    def trades(self, symbols: Collection[str], moment: datetime) -> Sequence[OptionActivity]:
+        """Executions in contracts after a moment (aware), by anybody's orders, oldest first."""
         ...
 
     def positions(self) -> Mapping[str, int]:

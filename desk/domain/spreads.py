@@ -236,6 +236,7 @@ class Settlement(StrEnum):
     ASSIGNED = "assigned"
     EXERCISED = "exercised"
     EXPIRED = "expired"
+    TRADED = "traded"  # by an order that is not the desk's: a person's, or the broker's own before the last close
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ th{color:var(--muted);font-weight:600;text-align:left}
 th,td{padding:.38rem .7rem .38rem 0;border-bottom:1px solid var(--rule);vertical-align:top;white-space:nowrap}
 tr>:last-child{padding-right:0}
 .n{text-align:right}
-.w{white-space:normal;display:inline-block;min-width:16rem}
+.w{white-space:normal;display:block;min-width:16rem}
 .up{color:var(--up)}
 .down{color:var(--down)}
 .quiet{color:var(--muted)}

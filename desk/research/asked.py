@@ -61,6 +61,8 @@ def _strategy(name: str) -> type[DeskStrategy]:
     loaded = load_strategy(name)
     if not issubclass(loaded, DeskStrategy):
         raise UsageError(f"{name} is a plain Lumibot strategy, without decisions to look at: check a desk strategy")
+    if loaded.trades_options:
+        raise UsageError(f"{name} trades option spreads, and the check plays shares: see backtests/spreads.py")
     if loaded.bar_seconds is not None:
         raise UsageError(
             f"{name} looks at bars of {loaded.bar_seconds} seconds, and the check plays one decision a session on daily bars: it "

@@ -27,7 +27,7 @@ HOW = (
     "The backtest's strategy is shown the exchange's bars, its orders meet the exchange's quotes and trades, each of which holds "
     "until the next; all are asked for over HTTP. No slippage is assumed.",
     "A fill is equal in minute, side, quantity, and in price within a tick of one cent.",
-    "A backtest on these bars alone, as `desk backtest` runs it, assumes a slippage and guesses what happens inside a bar.",
+    "A backtest on these bars alone, as `make backtest` runs it, assumes a slippage and guesses what happens inside a bar.",
 )
 Equity = tuple[tuple[date, float, float], ...]
 

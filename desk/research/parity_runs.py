@@ -5,7 +5,7 @@ quotes and trades that the same exchange, further in time, answers for the perio
 orders. Both decide when a bar of the strategy has ended and never at the opening: there the live path sees the first trade, which
 no bar can show before it is complete.
 
-A second backtest has what `desk backtest` has, bars alone and the slippage of the settings: it tells what these assume.
+A second backtest has what `make backtest` has, bars alone and the slippage of the settings: it tells what these assume.
 """
 
 from __future__ import annotations

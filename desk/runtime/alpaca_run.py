@@ -152,6 +152,8 @@ class AlpacaRun:
             self._execute(executor, pulse)
         executor.finish()
         guardian.stop()
+        if not self.request.dry_run and not (pulse and pulse.lost):
+            arm.part(self.clock.now, wait_seconds)
         left = [] if self.request.dry_run or (pulse and pulse.lost) else part(desk, PARTING_SECONDS, wait_seconds, self.show)
         if self.stop.is_set():
             strategy.on_abrupt_closing()

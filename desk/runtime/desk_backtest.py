@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
+from itertools import chain
 from typing import Any
 
 from desk.brokers.backtest_gateway import BacktestGateway
@@ -66,15 +67,13 @@ def backtest_desk(
     progress and more) go to `run_backtest`. Raises ConfigurationError as that does, and whatever the strategy raises.
     """
     universe = tuple(symbols)
-    hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
     bar_seconds, longer = strategy_class.bar_seconds, strategy_class.longer_bar_seconds
+    hedge = hedge_rules(behaviour, behaviour.sentiment_symbols.exchange)
     watched = _watched(hedge, source.daily if bar_seconds is None else source.intraday)
-    seen = tuple(dict.fromkeys((*universe, *watched)))
-    if bar_seconds is not None:
-        source = daily_from_intraday(source, seen)
+    seen = _each_once(universe, watched)
+    source = source if bar_seconds is None else daily_from_intraday(source, seen)
     histories = {symbol: source.bars(symbol) for symbol in seen if symbol in source.daily}
-    journal = MemoryJournal(NONCE)
-    clock = LookClock()
+    journal, clock = MemoryJournal(NONCE), LookClock()
     side: OptionSide | None = None
     desk = Desk(journal, clock, limits_of(behaviour, behaviour.confidence_gate == "enforce"), rules_of(behaviour))
 
@@ -86,17 +85,18 @@ def backtest_desk(
         feed = _feed(histories, strategy.broker, bar_seconds is not None)
         return Corridor(desk, feed, LumibotAccountFeed(strategy), universe, lambda iteration: None, watched, side.arm)
 
-    def on_clock(now: datetime) -> None:
-        if side is not None:
-            side.arm.sessions.pass_time(now)
-
-    surroundings = Surroundings(history={symbol: histories[symbol] for symbol in universe if symbol in histories}, hedge=hedge)
+    known = {symbol: histories[symbol] for symbol in universe if symbol in histories}
+    surroundings = Surroundings(history=known, hedge=hedge)
     bound = strategy_class.bound(corridor_for, strategy_class.parameters_from(plain(behaviour)), surroundings)
-    options |= {"costs": costs_of(behaviour), "bar_seconds": bar_seconds, "longer": longer, "on_clock": on_clock}
+    options |= {"costs": costs_of(behaviour), "bar_seconds": bar_seconds, "longer": longer, "on_clock": clock.passes}
     outcome = run_backtest(bound, source, seen, start, end, **options)
     assert side is not None  # Lumibot initialized the strategy
-    traded = tuple(symbol for symbol in seen if symbol in universe or symbol in desk.book.symbols())
+    traded = _each_once(universe, [symbol for symbol in watched if symbol in desk.book.symbols()])
     return _told(desk, journal, outcome, side, _facts(name, behaviour, source, traded), source)
+
+
+def _each_once(*groups: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(groups)))
 
 
 def _told(

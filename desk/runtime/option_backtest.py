@@ -35,6 +35,12 @@ class LookClock:
     def __init__(self) -> None:
         self.broker: Any = None
         self.look_time: datetime | None = None
+        self.sessions: SpreadSessions | None = None
+
+    def passes(self, now: datetime) -> None:
+        """Have spreads looked after as time goes on."""
+        if self.sessions is not None:
+            self.sessions.pass_time(now)
 
     def now(self) -> datetime:
         if self.look_time is not None:
@@ -152,8 +158,8 @@ def option_side(
     account.attach(venue.end_session, lambda: venue.kept_aside_usd)
     opener = SpreadOpener(desk, history, lambda: Standing(SPREAD_LEVEL, venue.buying_power_usd), hours_of, policy)
     keeper = SpreadKeeper(desk, history, venue, hours_of, PACE, policy, lambda text: None)
-    sessions = SpreadSessions(history, venue, opener, keeper, clock)
-    return OptionSide(history, venue, SessionArm(opener, keeper.look, sessions))
+    clock.sessions = sessions = SpreadSessions(history, venue, opener, keeper, clock)
+    return OptionSide(history, venue, SessionArm(opener, keeper.look, keeper.part, sessions))
 
 
 def hours_of(now: datetime) -> tuple[datetime, datetime] | None:

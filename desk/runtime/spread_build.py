@@ -41,7 +41,7 @@ class SpreadTeam:
     @property
     def arm(self) -> SpreadArm:
         """What an iteration uses: opens, and has the first order go out at once."""
-        return SpreadArm(self.opener, self.keeper.look)
+        return SpreadArm(self.opener, self.keeper.look, self.keeper.part)
 
 
 def team_at(

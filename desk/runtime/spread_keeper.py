@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from threading import Lock
 from typing import TypeVar
 
 from alpaca.common.exceptions import APIError
 from requests import RequestException
 
-from desk.core.ports import OptionActivities, OptionActivity, OptionFeed
-from desk.core.spread_book import SpreadBook
+from desk.core.ports import OptionActivities, OptionFeed
 from desk.core.spread_entry import SpreadPolicy, rolled_plan
 from desk.core.spread_moves import Sight
-from desk.core.spread_reconcile import ContractBreak, contract_breaks
 from desk.data import calendars
-from desk.domain.options import CONTRACT_SHARES, OptionQuote
-from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadPlan, SpreadSettled, SpreadTurned, Turn
+from desk.domain.options import OptionQuote
+from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn
 from desk.runtime.desk import Desk
+from desk.runtime.spread_account import SpreadAccount, minutes_to_close
 from desk.runtime.spreads import Spreads
 from options import occ
-from options.exits import Leave, Look, Roll, wish
+from options.exits import Leave, Look, Roll, SpreadExit, wish
 from options.expirations import days_left, new_york_day
 from options.refusals import SpreadRefusal
 from options.roll import RollTarget, roll_target
@@ -32,16 +30,13 @@ from options.roll import RollTarget, roll_target
 log = logging.getLogger(__name__)
 Hours = Callable[[datetime], tuple[datetime, datetime] | None]
 Told = TypeVar("Told", OptionQuote, float)
-# Activities of a spread's last days come the next morning; a long weekend may lie between.
-LOOK_BACK = timedelta(days=7)
-# What a broker's answer raises that is not as documented.
-UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
-# A difference in positions that nothing explains is believed when it has lasted so long.
-BELIEVED_AFTER = timedelta(minutes=10)
 # Contracts are listed around the market; those further off are no candidates to roll into.
 LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
-# What comes for a put, by how it ended: shares, whose price is paid, or the other way round.
-SHARES_SIGN = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}
+# Quotes of the first minutes are wide, and an exit that takes them pays for it: rules that nothing hurries wait.
+AFTER_OPENING = timedelta(minutes=10)
+CAN_WAIT = frozenset({SpreadExit.DAYS, SpreadExit.PROFIT})
+OPENING = frozenset({SpreadPhase.ENTERING, SpreadPhase.ROLLING})
+PARTING_LOOKS, PARTING_SECONDS = 20, 0.25
 IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
 
 
@@ -75,16 +70,13 @@ class SpreadKeeper:
     ) -> None:
         self._desk = desk
         self._feed = feed
-        self._activities = activities
+        self._account = SpreadAccount(desk, activities, pace.account, resync)
         self._hours = hours
         self._pace = pace
         self._policy = policy
         self._show = show
-        self._resync = resync
         self._lock = Lock()
         self._looked_at: datetime | None = None
-        self._asked_at: datetime | None = None
-        self._odd_since: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
         self._unsalable: frozenset[str] = frozenset()
 
@@ -106,16 +98,26 @@ class SpreadKeeper:
         with self._lock:
             self._look(now)
 
-    def _look(self, now: datetime) -> None:
+    def part(self, now: Callable[[], datetime], wait: Callable[[float], object]) -> None:
+        """The last thing before nobody looks any more: entries and rolls that work are called back, until they have ended."""
+        with self._lock:
+            for _ in range(PARTING_LOOKS):
+                self._look(now(), may_open=False)
+                spreads = self._desk.spreads.open.values()
+                if not any(spread.working and spread.phase in OPENING for spread in spreads):
+                    return
+                wait(PARTING_SECONDS)
+
+    def _look(self, now: datetime, may_open: bool = True) -> None:
         if not self._desk.spreads.open:
             return
         self._looked_at = now
-        self._ask_the_account(now)
+        self._account.ask(now)
         hours = self._hours(now)
         quotes, spots = self._market(now) if hours is not None else ({}, {})
         for spread in tuple(self._desk.spreads.open.values()):
             sight = self._sight(spread, now, hours, quotes, spots)
-            self._tend(spread.key, sight)
+            self._tend(spread.key, replace(sight, may_open=may_open))
         # Looked at as often as what is merely held: somebody may bid for them yet, and nothing is at risk until then.
         left = self._desk.spreads.open.values()
         self._unsalable = frozenset(spread.key for spread in left if _has_only_protection(spread, now))
@@ -140,16 +142,17 @@ class SpreadKeeper:
         spots: Mapping[str, float],
     ) -> Sight:
         look = look_at(spread, now, hours is not None, quotes, spots.get(spread.plan.underlying), self._policy)
-        wanted = self._wish(spread, look) if spread.short or spread.long else None
+        is_early = hours is not None and now - hours[0] < AFTER_OPENING
+        wanted = self._wish(spread, look, is_early) if spread.short or spread.long else None
         return Sight(now, hours is not None, may_open=True, has_ended=look.is_over, quotes=quotes, wish=wanted)
 
     # ---- wishes ------------------------------------------------------------------------------------------------------------
 
-    def _wish(self, spread: Spread, look: Look) -> SpreadTurned | None:
+    def _wish(self, spread: Spread, look: Look, is_early: bool) -> SpreadTurned | None:
         if spread.phase not in (SpreadPhase.OPEN, SpreadPhase.ENTERING, SpreadPhase.ROLLING):
             return None
         wanted = wish(look, spread.plan.rules)
-        if wanted is None:
+        if wanted is None or (is_early and wanted.rule in CAN_WAIT and look.minutes_to_close is None):
             return None
         if isinstance(wanted, Leave):
             # A roll is on its way out already; only a rule that cannot wait ends it.
@@ -172,90 +175,16 @@ class SpreadKeeper:
         if isinstance(found, SpreadRefusal):
             self._show(f"{spread.plan.underlying}: not rolled, {found.text}")
             return leave
-        into = found
+        into, limit = found, spread.plan.rules.breach_delta
+        if limit is not None and abs(into.spread.short_delta or 0.0) >= limit:
+            self._show(f"{spread.plan.underlying}: not rolled, the next delta would be {into.spread.short_delta:.2f} at once")
+            return leave
 
         def begin(spreads: Spreads) -> None:
             begin_roll(spreads, spread, into, self._policy, look.now)
 
         self._desk.about_spreads(begin)
         return SpreadTurned(spread.key, Turn.ROLL, wanted.reason)
-
-    # ---- the account -------------------------------------------------------------------------------------------------------
-
-    def _ask_the_account(self, now: datetime) -> None:
-        """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
-        if self._asked_at is not None and now - self._asked_at < self._pace.account:
-            return
-        for book in (self._book_activities, self._book_positions):
-            try:
-                book(now)
-            except (RequestException, APIError) as error:
-                log.warning("the account's options could not be asked for at %s: %r", now, error)
-                return
-            except UNREADABLE as error:
-                # A person has to look; spreads are left by what is known until then.
-                self._desk.trouble(f"what the broker says of the account's options could not be read: {error!r}")
-        self._asked_at = now
-
-    def _book_activities(self, now: datetime) -> None:
-        # A desk that was away over an expiration longer than that asks for what became of it all the same.
-        open_spreads = self._desk.spreads.open.values()
-        late = max((-days_left(occ.parse(spread.plan.short).expiration, now) for spread in open_spreads), default=0)
-        for activity in self._activities.since(now - LOOK_BACK - timedelta(days=max(late, 0))):
-            self._settle(settlements(self._desk.spreads, activity), now)
-
-    def _settle(self, every: Sequence[SpreadSettled], now: datetime) -> None:
-        if every:
-            self._desk.about_spreads(lambda spreads: spreads.settle(every, now))
-
-    def _book_positions(self, now: datetime) -> None:
-        """What the positions say that the activities do not say yet: shares that came for contracts."""
-        book = self._desk.spreads
-        if any(spread.working for spread in book.open.values()):
-            return  # a fill may be on its way
-        positions = self._activities.positions()
-        found = contract_breaks(book, positions)
-        for each in found:
-            self._settle(tuple(self._inferred(each, book, positions, now)), now)
-        left = contract_breaks(self._desk.spreads, positions)
-        self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
-
-    def _inferred(
-        self, found: ContractBreak, book: SpreadBook, positions: Mapping[str, int], now: datetime
-    ) -> Iterable[SpreadSettled]:
-        """Assignments of sold puts for which the shares are there."""
-        owners = [spread for spread in book.of_contract(found.symbol) if spread.plan.short == found.symbol]
-        gone = found.there - found.expected
-        if not owners or gone <= 0:
-            return
-        underlying = owners[0].plan.underlying
-        known = self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
-        known += sum(spread.stock for spread in book.open.values() if spread.plan.underlying == underlying)
-        came = (positions.get(underlying, 0) - known) // CONTRACT_SHARES
-        left = min(gone, max(came, 0))
-        for spread in owners:
-            count = min(left, spread.short)
-            left -= count
-            if count:
-                strike = occ.parse(found.symbol).strike
-                yield SpreadSettled(
-                    spread.key,
-                    found.symbol,
-                    Settlement.ASSIGNED,
-                    count,
-                    count * CONTRACT_SHARES,
-                    strike,
-                    f"seen:{now:%Y%m%dT%H%M%S}",
-                )
-
-    def _believe(self, left: list[ContractBreak], now: datetime) -> None:
-        """Halt on a difference that lasts: the desk opens nothing more, and a person looks."""
-        self._odd_since = {each.symbol: self._odd_since.get(each.symbol, now) for each in left}
-        if left:
-            self._resync()
-        lasting = [each for each in left if now - self._odd_since[each.symbol] >= BELIEVED_AFTER]
-        if lasting:
-            self._desk.halt("; ".join(str(each) for each in lasting))
 
     def _tell(self) -> None:
         """Say where each spread goes, once."""
@@ -295,7 +224,7 @@ def look_at(
         credit=spread.credit or plan.credit,
         short_strike=contract.strike,
         days=days_left(contract.expiration, now),
-        minutes_to_close=_minutes_to_close(contract, now),
+        minutes_to_close=minutes_to_close(contract, now),
         debit_mid=short.mid - long.mid if has_pair and short and long else None,
         debit_natural=short.ask - long.bid if has_pair and short and long else None,
         spot=spot,
@@ -321,67 +250,11 @@ def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: Sprea
     return plan
 
 
-def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettled, ...]:
-    """What an activity is for each spread that held the contract; what is left over is somebody else's.
-
-    It confirms what the positions told before it says anything new: a spread that has ended by what they told may have been
-    followed by one of the same contract. Of equals the oldest comes first, and none that was decided only after it.
-    """
-    every = sorted((*book.open.values(), *book.closed.values()), key=lambda spread: spread.plan.decided_at)
-    owners = [spread for spread in every if activity.symbol in (spread.plan.short, spread.plan.long)]
-    owners = [spread for spread in owners if spread.plan.decided_at <= activity.at]
-    if not owners or any(activity.id in spread.settled for spread in owners):
-        return ()
-    counts = _shared(activity, owners)
-    strike, sign = occ.parse(activity.symbol).strike, SHARES_SIGN[activity.kind]
-    found = []
-    for spread in owners:
-        count = counts[spread.key]
-        if count > 0:
-            shares = sign * count * CONTRACT_SHARES if activity.cash_usd is None else 0
-            cash = (activity.cash_usd or Decimal(0)) * count / activity.contracts
-            found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id, cash))
-    return tuple(found)
-
-
-def _shared(activity: OptionActivity, owners: Sequence[Spread]) -> dict[str, int]:
-    """Contracts of an activity by spread."""
-    left, counts = activity.contracts, dict.fromkeys((spread.key for spread in owners), 0)
-    for part in (_told_by_positions, _held):
-        for spread in owners:
-            count = min(left, max(0, part(spread, activity)))
-            counts[spread.key] += count
-            left -= count
-    return counts
-
-
-def _told_by_positions(spread: Spread, activity: OptionActivity) -> int:
-    is_it = activity.kind is Settlement.ASSIGNED and activity.symbol == spread.plan.short
-    return spread.inferred if is_it else 0
-
-
-def _held(spread: Spread, activity: OptionActivity) -> int:
-    return spread.short if activity.symbol == spread.plan.short else spread.long
-
-
 def _has_only_protection(spread: Spread, now: datetime) -> bool:
     """Whether bought puts are all that is left of one that is being left, and no order could be sent for them: nobody bids."""
     is_bare = spread.phase is SpreadPhase.CLOSING and not (spread.short or spread.stock or spread.coming)
     may_ask = spread.retry_at is None or spread.retry_at <= now
     return is_bare and spread.long > 0 and not spread.working and may_ask
-
-
-def _minutes_to_close(contract: occ.Occ, now: datetime) -> float | None:
-    """Minutes to the contracts' last close on their last day, zero or less after it; None before that day."""
-    if new_york_day(now) < contract.expiration:
-        return None
-    session = calendars.session_on(contract.expiration)
-    return 0.0 if session is None else (session.closes_at - now).total_seconds() / 60
-
-
-def _has_ended(symbol: str, now: datetime) -> bool:
-    minutes = _minutes_to_close(occ.parse(symbol), now)
-    return minutes is not None and minutes <= 0
 
 
 def _is_session(day: date) -> bool:

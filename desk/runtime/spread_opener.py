@@ -87,7 +87,11 @@ class SpreadOpener:
             # The market's own price, not the opportunity's: a gate says how far apart they may be.
             spot = self.feed.spots([opportunity.underlying]).get(opportunity.underlying)
             if spot is None:
-                return SpreadRefusal(RefusalCode.DATA, opportunity.underlying, "nobody says what it costs now: nothing is chosen")
+                return SpreadRefusal(
+                    RefusalCode.DATA,
+                    opportunity.underlying,
+                    "nobody says what it costs now: check the symbol, or try again while the market is open",
+                )
             chain = self.chain(opportunity.underlying, spot, account.now)
         except (RequestException, APIError) as error:
             return SpreadRefusal(RefusalCode.DATA, opportunity.underlying, f"its options could not be asked for: {error!r}")
@@ -101,10 +105,14 @@ class SpreadArm:
 
     opener: SpreadOpener
     look: Callable[[datetime], None]
+    part: Callable[[Callable[[], datetime], Callable[[float], object]], None]
 
     def iterate(self, opportunities: Collection[Opportunity], now: datetime) -> Mapping[str, Planned | SpreadRefusal]:
         """Outcome by underlying."""
-        outcomes = {each.underlying: self.opener.open(each, now) for each in opportunities}
+        # What is held already is not asked for again at every look.
+        taken = {spread.plan.underlying for spread in self.opener.desk.spreads.open.values()}
+        wanted = [each for each in opportunities if each.underlying not in taken]
+        outcomes = {each.underlying: self.opener.open(each, now) for each in wanted}
         self.look(now)
         return outcomes
 

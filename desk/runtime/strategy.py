@@ -57,6 +57,8 @@ class DeskStrategy(Strategy):
     bar_seconds: ClassVar[int | None] = None
     # Further lengths that are shown in `Market.longer`: for one that asks others, each of which looks at its own.
     longer_bar_seconds: ClassVar[tuple[int, ...]] = ()
+    # Whether it trades option spreads alone: what knows of shares only then says so instead of finding nothing.
+    trades_options: ClassVar[bool] = False
     # Name of the block of settings that is this strategy's own; its values win over others of the same names.
     settings_block: ClassVar[str | None] = None
 

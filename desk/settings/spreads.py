@@ -110,14 +110,14 @@ class SpreadSettings(Section):
         if self.exit_days is not None and self.exit_days >= self.max_days:
             raise PydanticCustomError(
                 "exit_days",
-                "spreads.exit_days is {exits} and spreads.max_days {most}: every spread would be left on the day that it is opened. "
+                "spreads.exit_days is {exits} and spreads.max_days {most}: every spread would be left on its first day. "
                 "Set exit_days below min_days, or null. The defaults are 21, 30 and 60",
                 {"exits": self.exit_days, "most": self.max_days},
             )
         if self.short_delta is not None and self.breach_delta is not None and self.short_delta >= self.breach_delta:
             raise PydanticCustomError(
                 "deltas",
-                "spreads.short_delta is {short} and spreads.breach_delta {breach}: a spread would be left the moment it is opened. "
+                "spreads.short_delta is {short} and spreads.breach_delta {breach}: a spread would be left as it is opened. "
                 "Set breach_delta above short_delta, or null. The default is 0.45",
                 {"short": f"{self.short_delta:g}", "breach": f"{self.breach_delta:g}"},
             )

@@ -128,6 +128,7 @@ def test_positions_tell_state_gain_next_rule_greeks_and_buying_power(scene: Scen
     assert told["closed"] == [] and told["figures"]["count"] == 0
     text = CliRunner().invoke(app, ["options", "positions", "--run", str(scene.folder.path)]).stdout
     assert "Open spreads" in text and max(map(len, text.splitlines())) <= 100
+    assert "None on NOPE" in CliRunner().invoke(app, ["options", "positions", "nope", "--run", str(scene.folder.path)]).stdout
 
 
 def test_a_plan_sends_nothing_and_a_close_with_yes_ends_the_spread(scene: Scene) -> None:
@@ -200,8 +201,9 @@ def test_scan_tells_candidates_and_why_the_others_are_none(tmp_path: Path, monke
     assert rows["AAPL"]["refused"] is None and rows["AAPL"]["contracts"] >= 1
     assert aapl["credit_natural"] <= aapl["credit_mid"] and aapl["short"]["open_interest"] >= 100 and 30 <= aapl["days"] <= 60
     assert rows["IBM"]["refused"]["code"] == "risk_budget" and rows["IBM"]["spread"]["width"] == 10.0
-    assert rows["NOPE"]["refused"]["code"] == "data"
+    assert rows["NOPE"]["refused"]["code"] == "data" and "no price of NOPE at 2012-01-03" in rows["NOPE"]["refused"]["text"]
     text = CliRunner().invoke(app, ["options", "scan", "AAPL", "IBM"]).stdout
+    assert (aapl["credit_mid"], aapl["max_gain_usd"]) == (0.495, 49.0) and "  0.49  " in text
     assert "1 spread could be opened" in text and max(map(len, text.splitlines())) <= 100
 
 

@@ -12,7 +12,7 @@ from desk.core.ports import OptionActivity
 from desk.core.spread_book import SpreadBook
 from desk.domain.grown import Grown
 from desk.domain.spreads import Settlement, Spread, SpreadPhase
-from desk.runtime.spread_keeper import settlements
+from desk.runtime.spread_account import settlements
 
 ENDED = Spread(plan(2, key="one"), START, SpreadPhase.CLOSED)
 NEWER = Spread(

@@ -1,0 +1,193 @@
+"""What the account tells of option spreads: contracts that ended without an order, and trades of others in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from alpaca.common.exceptions import APIError
+from requests import RequestException
+
+from desk.core.ports import OptionActivities, OptionActivity
+from desk.core.spread_book import SpreadBook
+from desk.core.spread_reconcile import ContractBreak, contract_breaks
+from desk.data import calendars
+from desk.domain.options import CONTRACT_SHARES
+from desk.domain.spreads import Settlement, Spread, SpreadSettled
+from desk.runtime.desk import Desk
+from options import occ
+from options.expirations import days_left, new_york_day
+
+log = logging.getLogger(__name__)
+# Activities of a spread's last days come the next morning; a long weekend may lie between.
+LOOK_BACK = timedelta(days=7)
+# What a broker's answer raises that is not as documented.
+UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
+# A difference in positions that nothing explains is believed when it has lasted so long.
+BELIEVED_AFTER = timedelta(minutes=10)
+# What comes for a put, by how it ended: shares, whose price is paid, or the other way round.
+SHARES_SIGN = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0, Settlement.TRADED: 0}
+
+
+class SpreadAccount:
+    """Used by one thread at a time; asks once in `every`, and books through the desk. `resync` has the broker's orders asked."""
+
+    def __init__(
+        self, desk: Desk, activities: OptionActivities, every: timedelta, resync: Callable[[], object] = lambda: None
+    ) -> None:
+        self._desk = desk
+        self._activities = activities
+        self._every = every
+        self._resync = resync
+        self._asked_at: datetime | None = None
+        self._odd_since: dict[str, datetime] = {}
+
+    def ask(self, now: datetime) -> None:
+        """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
+        if self._asked_at is not None and now - self._asked_at < self._every:
+            return
+        for book in (self._book_activities, self._book_positions):
+            try:
+                book(now)
+            except (RequestException, APIError) as error:
+                log.warning("the account's options could not be asked for at %s: %r", now, error)
+                return
+            except UNREADABLE as error:
+                # A person has to look; spreads are left by what is known until then.
+                self._desk.trouble(f"what the broker says of the account's options could not be read: {error!r}")
+        self._asked_at = now
+
+    def _book_activities(self, now: datetime) -> None:
+        # A desk that was away over an expiration longer than that asks for what became of it all the same.
+        open_spreads = self._desk.spreads.open.values()
+        late = max((-days_left(occ.parse(spread.plan.short).expiration, now) for spread in open_spreads), default=0)
+        for activity in self._activities.since(now - LOOK_BACK - timedelta(days=max(late, 0))):
+            self._settle(settlements(self._desk.spreads, activity), now)
+
+    def _settle(self, every: Sequence[SpreadSettled], now: datetime) -> None:
+        if every:
+            self._desk.about_spreads(lambda spreads: spreads.settle(every, now))
+
+    def _book_positions(self, now: datetime) -> None:
+        """What the positions say that the activities do not say yet: shares that came for contracts."""
+        book = self._desk.spreads
+        if any(spread.working for spread in book.open.values()):
+            return  # a fill may be on its way
+        positions = self._activities.positions()
+        found = contract_breaks(book, positions)
+        for each in found:
+            self._settle(tuple(self._inferred(each, book, positions, now)), now)
+        for gap in contract_breaks(self._desk.spreads, positions):
+            self._book_trades(gap, now)
+        left = contract_breaks(self._desk.spreads, positions)
+        self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
+
+    def _book_trades(self, gap: ContractBreak, now: datetime) -> None:
+        """What orders that are not the desk's traded of its contracts: a person closes a spread by hand, and a broker sells
+        before the last close what the account could not exercise. Never more than the positions lack."""
+        left = abs(gap.there - gap.expected)
+        for each in self._activities.trades([gap.symbol], now - LOOK_BACK):
+            is_closing = each.cash_usd is not None and (each.cash_usd < 0) == (gap.expected < 0)
+            if left <= 0 or not is_closing or self._desk.member_of(each.order_id, each.client_id) is not None:
+                continue
+            count = min(left, each.contracts)
+            part = replace(each, contracts=count, cash_usd=(each.cash_usd or Decimal(0)) * count / each.contracts)
+            found = settlements(self._desk.spreads, part)
+            self._settle(found, now)
+            left -= sum(said.contracts for said in found)
+
+    def _inferred(
+        self, found: ContractBreak, book: SpreadBook, positions: Mapping[str, int], now: datetime
+    ) -> Iterable[SpreadSettled]:
+        """Assignments of sold puts for which the shares are there."""
+        owners = [spread for spread in book.of_contract(found.symbol) if spread.plan.short == found.symbol]
+        gone = found.there - found.expected
+        if not owners or gone <= 0:
+            return
+        underlying = owners[0].plan.underlying
+        known = self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
+        known += sum(spread.stock for spread in book.open.values() if spread.plan.underlying == underlying)
+        came = (positions.get(underlying, 0) - known) // CONTRACT_SHARES
+        left = min(gone, max(came, 0))
+        for spread in owners:
+            count = min(left, spread.short)
+            left -= count
+            if count:
+                strike = occ.parse(found.symbol).strike
+                yield SpreadSettled(
+                    spread.key,
+                    found.symbol,
+                    Settlement.ASSIGNED,
+                    count,
+                    count * CONTRACT_SHARES,
+                    strike,
+                    f"seen:{now:%Y%m%dT%H%M%S}",
+                )
+
+    def _believe(self, left: list[ContractBreak], now: datetime) -> None:
+        """Halt on a difference that lasts: the desk opens nothing more, and a person looks."""
+        self._odd_since = {each.symbol: self._odd_since.get(each.symbol, now) for each in left}
+        if left:
+            self._resync()
+        lasting = [each for each in left if now - self._odd_since[each.symbol] >= BELIEVED_AFTER]
+        if lasting:
+            self._desk.halt("; ".join(str(each) for each in lasting))
+
+
+def settlements(book: SpreadBook, activity: OptionActivity) -> tuple[SpreadSettled, ...]:
+    """What an activity is for each spread that held the contract; what is left over is somebody else's.
+
+    It confirms what the positions told before it says anything new: a spread that has ended by what they told may have been
+    followed by one of the same contract. Of equals the oldest comes first, and none that was decided only after it.
+    """
+    every = sorted((*book.open.values(), *book.closed.values()), key=lambda spread: spread.plan.decided_at)
+    owners = [spread for spread in every if activity.symbol in (spread.plan.short, spread.plan.long)]
+    owners = [spread for spread in owners if spread.plan.decided_at <= activity.at]
+    if not owners or any(activity.id in spread.settled for spread in owners):
+        return ()
+    counts = _shared(activity, owners)
+    strike, sign = occ.parse(activity.symbol).strike, SHARES_SIGN[activity.kind]
+    found = []
+    for spread in owners:
+        count = counts[spread.key]
+        if count > 0:
+            shares = sign * count * CONTRACT_SHARES if activity.cash_usd is None else 0
+            cash = (activity.cash_usd or Decimal(0)) * count / activity.contracts
+            found.append(SpreadSettled(spread.key, activity.symbol, activity.kind, count, shares, strike, activity.id, cash))
+    return tuple(found)
+
+
+def _shared(activity: OptionActivity, owners: Sequence[Spread]) -> dict[str, int]:
+    """Contracts of an activity by spread."""
+    left, counts = activity.contracts, dict.fromkeys((spread.key for spread in owners), 0)
+    for part in (_told_by_positions, _held):
+        for spread in owners:
+            count = min(left, max(0, part(spread, activity)))
+            counts[spread.key] += count
+            left -= count
+    return counts
+
+
+def _told_by_positions(spread: Spread, activity: OptionActivity) -> int:
+    is_it = activity.kind is Settlement.ASSIGNED and activity.symbol == spread.plan.short
+    return spread.inferred if is_it else 0
+
+
+def _held(spread: Spread, activity: OptionActivity) -> int:
+    return spread.short if activity.symbol == spread.plan.short else spread.long
+
+
+def minutes_to_close(contract: occ.Occ, now: datetime) -> float | None:
+    """Minutes to the contracts' last close on their last day, zero or less after it; None before that day."""
+    if new_york_day(now) < contract.expiration:
+        return None
+    session = calendars.session_on(contract.expiration)
+    return 0.0 if session is None else (session.closes_at - now).total_seconds() / 60
+
+
+def _has_ended(symbol: str, now: datetime) -> bool:
+    minutes = minutes_to_close(occ.parse(symbol), now)
+    return minutes is not None and minutes <= 0

@@ -1,0 +1,200 @@
+"""Spreads are left whatever else a broker does not answer, or answers in words that nobody can read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from recording_desk import Outbox
+from requests import ConnectionError
+from spread_worlds import FIRST, GOOD, LONG, SHORT, START, plan
+
+from desk.core.ports import OptionActivity
+from desk.core.review import Limits
+from desk.core.spread_entry import SpreadPolicy
+from desk.core.spread_moves import ATOMIC_CLOSE
+from desk.domain.decisions import Mode
+from desk.domain.market import Print
+from desk.domain.options import Chain, OptionQuote
+from desk.domain.orders import LEG_ROLES, Fill, GroupRole, OrderEvent, OrderStatus
+from desk.domain.spreads import Settlement, SpreadPhase
+from desk.domain.steps import Cancel, SpreadOrder
+from desk.journal.memory import MemoryJournal
+from desk.runtime.account import Splits
+from desk.runtime.account_guardian import LIVE_LOOKS, AccountGuardian
+from desk.runtime.build import market_hours
+from desk.runtime.clock import VirtualClock
+from desk.runtime.desk import Desk
+from desk.runtime.spread_account import LOOK_BACK
+from desk.runtime.spread_keeper import LIVE_PACE, SpreadKeeper
+
+EXPIRATION = datetime(2026, 1, 16, 21, tzinfo=START.tzinfo)
+
+
+@dataclass
+class Broker:
+    """Feed and account in one; what is set as broken is raised when it is asked for."""
+
+    broken: dict[str, Exception] = field(default_factory=dict)
+    told: tuple[OptionActivity, ...] = ()
+    asked_since: list[datetime] = field(default_factory=list)
+    executed: tuple[OptionActivity, ...] = ()
+    held: Mapping[str, int] = field(default_factory=lambda: {SHORT: -1, LONG: 1})
+
+    def _ask(self, what: str) -> None:
+        if what in self.broken:
+            raise self.broken[what]
+
+    def chain(self, underlying: str, first: date, last: date, lowest: float, highest: float) -> Chain:
+        raise ConnectionError("no chain")
+
+    def quotes(self, symbols: Sequence[str]) -> Mapping[str, OptionQuote]:
+        self._ask("quotes")
+        return {symbol: GOOD[symbol] for symbol in symbols}
+
+    def spots(self, underlyings: Sequence[str]) -> Mapping[str, float]:
+        self._ask("spots")
+        return dict.fromkeys(underlyings, 105.0)
+
+    def since(self, moment: datetime) -> Sequence[OptionActivity]:
+        self.asked_since.append(moment)
+        self._ask("activities")
+        return [each for each in self.told if each.at > moment]
+
+    def positions(self) -> Mapping[str, int]:
+        self._ask("positions")
+        return dict(self.held)
+
+    def trades(self, symbols: Collection[str], moment: datetime) -> Sequence[OptionActivity]:
+        return [each for each in self.executed if each.symbol in symbols and each.at > moment]
+
+
+@dataclass
+class Held:
+    """A desk with one spread that is there, eleven days before it expires: the rule of days wants it left."""
+
+    broker: Broker = field(default_factory=Broker)
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock(START)
+        self.desk = Desk(MemoryJournal("f00d"), self.clock, Limits(0.15))
+        self.outbox = Outbox(self.desk)
+        self.desk.send_through(self.outbox)
+        self.desk.about_spreads(lambda spreads: spreads.open(plan(1)))
+        self.look(Broker())
+        self._fills(self.outbox.sent.pop())
+
+    def look(self, broker: Broker | None = None) -> None:
+        self.keeper(broker).look(self.clock.now())
+
+    def keeper(self, broker: Broker | None = None) -> SpreadKeeper:
+        said = broker or self.broker
+        return SpreadKeeper(self.desk, said, said, market_hours, LIVE_PACE, SpreadPolicy(), lambda text: None)
+
+    def _fills(self, step: object) -> None:
+        assert isinstance(step, SpreadOrder)
+        for role in (*LEG_ROLES[:2], GroupRole.ENTRY):
+            leg = step.spec.leg(role)
+            fill = leg and Fill(f"x{role}", step.key, leg.symbol, leg.side, 1, GOOD[leg.symbol].bid, START, role, 1)
+            self.desk.order_event(OrderEvent(step.key, role, OrderStatus.FILLED, START, "id", fill or None, ""))
+        assert self.desk.spreads.open[FIRST].phase is SpreadPhase.OPEN
+
+    def is_being_left(self) -> bool:
+        (step,) = self.outbox.sent
+        return isinstance(step, SpreadOrder) and tuple(leg.intent for leg in step.spec.legs) == ATOMIC_CLOSE
+
+
+@pytest.mark.parametrize("what", ["activities", "positions"])
+@pytest.mark.parametrize("error", [KeyError("qty"), ValueError("'a few' is no quantity")])
+def test_what_cannot_be_read_of_the_account_halts_the_desk_and_holds_no_exit_up(what: str, error: Exception) -> None:
+    held = Held(Broker({what: error}))
+    held.look()
+    assert held.is_being_left()
+    assert held.desk.mode is Mode.HALTED
+
+
+@pytest.mark.parametrize("what", ["activities", "positions", "spots"])
+def test_what_is_not_answered_holds_no_exit_up_either(what: str) -> None:
+    held = Held(Broker({what: ConnectionError("no route to the broker")}))
+    held.look()
+    assert held.is_being_left()
+    assert held.desk.mode is Mode.ACTIVE
+
+
+def test_a_desk_that_was_away_over_an_expiration_asks_for_what_became_of_it_however_long_ago() -> None:
+    held = Held()
+    gone = (OptionActivity(symbol, symbol, Settlement.EXPIRED, 1, EXPIRATION + timedelta(hours=12)) for symbol in (SHORT, LONG))
+    held.broker.told = tuple(gone)
+    held.clock.move_to(EXPIRATION + timedelta(days=30))
+    held.look()
+    assert held.broker.asked_since[-1] <= EXPIRATION - LOOK_BACK + timedelta(hours=24)
+    assert not held.desk.spreads.open and held.desk.spreads.closed[FIRST].cash_usd > 0
+
+
+def test_an_assignment_of_before_a_spread_was_decided_is_somebody_elses() -> None:
+    held = Held()
+    held.broker.told = (OptionActivity("a", SHORT, Settlement.ASSIGNED, 1, START - timedelta(hours=1)),)
+    held.look()
+    assert held.desk.spreads.open[FIRST].stock == 0
+
+
+class NoShares:
+    """An account without shares, and nobody who knows prices."""
+
+    def get_all_positions(self) -> list[Any]:
+        return []
+
+    def last_prices(self, symbols: Sequence[str]) -> Mapping[str, Print]:
+        return {}
+
+
+def test_shares_are_guarded_when_a_spread_could_not_be_looked_after() -> None:
+    held = Held(Broker({"quotes": RuntimeError("a bug")}))
+    account = NoShares()
+    splits = Splits(held.desk, account, START, lambda text: None)
+    guardian = AccountGuardian(
+        splits, account, held.clock, market_hours, timedelta(minutes=5), LIVE_LOOKS, spreads=held.keeper(held.broker)
+    )
+    with pytest.raises(RuntimeError, match="a bug"):
+        guardian.look()
+    assert guardian._looked_at == START
+
+
+def test_a_spread_that_a_person_closed_by_hand_is_closed_here_too_with_what_it_cost() -> None:
+    held = Held()
+    before = held.desk.spreads.open[FIRST].cash_usd
+    held.broker.held = {}
+    held.broker.executed = (
+        OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand-1"),
+        OptionActivity("2", LONG, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(50), "by-hand-2"),
+    )
+    held.clock.move_to(START + timedelta(minutes=20))
+    held.look()
+    assert not held.desk.spreads.open
+    assert held.desk.spreads.closed[FIRST].cash_usd == before - 100
+    assert held.desk.mode is Mode.ACTIVE
+
+
+def test_what_somebody_trades_beside_a_spread_is_not_booked_to_it() -> None:
+    held = Held()
+    held.broker.executed = (
+        OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand"),
+    )
+    held.clock.move_to(START + timedelta(minutes=20))
+    held.look()
+    assert held.desk.spreads.open[FIRST].short == 1
+
+
+def test_an_entry_is_called_back_when_the_desk_leaves() -> None:
+    held = Held()
+    second = replace(plan(1), key="second", underlying="QQQ")
+    held.desk.about_spreads(lambda spreads: spreads.open(second))
+    held.outbox.sent.clear()
+    held.look()
+    assert any(isinstance(step, SpreadOrder) and step.spread == "second" for step in held.outbox.sent)
+    held.keeper().part(held.clock.now, lambda seconds: None)
+    assert any(isinstance(step, Cancel) for step in held.outbox.sent)
