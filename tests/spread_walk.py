@@ -119,9 +119,10 @@ def _bare(world: World, key: str) -> Iterator[str]:
     short, long = PAIRS[key]
     sold, left = -world.of(short), world.of(long)
     for order in world.orders:
-        if order.spec.position_intent is PositionIntent.SELL_TO_OPEN:
+        intent, symbol = order.spec.position_intent, order.spec.symbol
+        if intent is PositionIntent.SELL_TO_OPEN and symbol == short:
             sold += order.left
-        elif order.spec.position_intent is PositionIntent.SELL_TO_CLOSE:
+        elif intent is PositionIntent.SELL_TO_CLOSE and symbol == long:
             left -= order.left
     if sold > max(left, 0):
         yield f"{sold} sold puts of {key} may have {left} bought ones"
