@@ -343,7 +343,7 @@ def _settles(world: World, symbol: str, kind: Settlement, count: int) -> World:
     if not count:
         return world
     sign = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}[kind]
-    shares, name = sign * count * 100, f"{symbol}:{kind}:{world.of(symbol)}"
+    shares, name = sign * count * 100, f"{symbol}:{kind}:{world.of(symbol)}:{world.may_assign}"
     said = SpreadSettled(FIRST, symbol, kind, count, shares, STRIKES[symbol], name)
     gone = count if symbol == SHORT else -count
     held = {**world.held, symbol: world.of(symbol) + gone, SHARES: world.of(SHARES) + shares}
