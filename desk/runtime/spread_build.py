@@ -15,7 +15,8 @@ from desk.core.ports import Clock
 from desk.core.spread_entry import SpreadPolicy
 from desk.domain.spreads import Manner, SpreadRules
 from desk.runtime.desk import Desk
-from desk.runtime.spread_keeper import Hours, Pace, SpreadKeeper
+from desk.runtime.guardian import Hours
+from desk.runtime.spread_keeper import Pace, SpreadKeeper
 from desk.runtime.spread_opener import SpreadArm, SpreadOpener, Standing
 from desk.settings.spreads import SpreadSettings
 from options.expirations import ExpiryWindow

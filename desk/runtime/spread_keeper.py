@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TypeVar
 
@@ -19,7 +19,9 @@ from desk.data import calendars
 from desk.domain.options import OptionQuote
 from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn
 from desk.runtime.desk import Desk
+from desk.runtime.guardian import Hours
 from desk.runtime.spread_account import SpreadAccount, minutes_to_close
+from desk.runtime.spread_opener import is_session
 from desk.runtime.spreads import Spreads
 from options import occ
 from options.exits import Leave, Look, Roll, SpreadExit, wish
@@ -28,7 +30,6 @@ from options.refusals import SpreadRefusal
 from options.roll import RollTarget, roll_target
 
 log = logging.getLogger(__name__)
-Hours = Callable[[datetime], tuple[datetime, datetime] | None]
 Told = TypeVar("Told", OptionQuote, float)
 # Contracts are listed around the market; those further off are no candidates to roll into.
 LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
@@ -239,7 +240,7 @@ def roll_into(feed: OptionFeed, spread: Spread, spot: float, policy: SpreadPolic
     last = new_york_day(now) + timedelta(days=policy.roll.spread.window.max_days)
     first = occ.parse(spread.plan.short).expiration
     chain = feed.chain(spread.plan.underlying, first, last, spot * LOWEST_OF_SPOT, spot * HIGHEST_OF_SPOT)
-    return roll_target(chain, spread.plan.short, spread.plan.long, policy.roll, now, _is_session)
+    return roll_target(chain, spread.plan.short, spread.plan.long, policy.roll, now, is_session)
 
 
 def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: SpreadPolicy, now: datetime) -> SpreadPlan:
@@ -255,10 +256,6 @@ def _has_only_protection(spread: Spread, now: datetime) -> bool:
     is_bare = spread.phase is SpreadPhase.CLOSING and not (spread.short or spread.stock or spread.coming)
     may_ask = spread.retry_at is None or spread.retry_at <= now
     return is_bare and spread.long > 0 and not spread.working and may_ask
-
-
-def _is_session(day: date) -> bool:
-    return calendars.session_on(day) is not None
 
 
 def _next_opening(now: datetime) -> datetime:

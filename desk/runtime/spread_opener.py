@@ -16,11 +16,11 @@ from desk.data import calendars
 from desk.domain.decisions import Denied, Reason
 from desk.domain.options import Chain
 from desk.runtime.desk import Desk
+from desk.runtime.guardian import Hours
 from options.expirations import new_york_day
 from options.gates import AccountLook, Opportunity, opportunity_refusal
 from options.refusals import RefusalCode, SpreadRefusal
 
-Hours = Callable[[datetime], tuple[datetime, datetime] | None]
 # Strikes that are asked for, of the underlying's price: both puts of every usual choice lie between.
 LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.02
 
