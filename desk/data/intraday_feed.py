@@ -227,7 +227,10 @@ class _Period:
         unknown = [symbol for symbol in self.symbols if symbol not in source.intraday]
         if unknown:
             known = ", ".join(sorted(source.intraday)) or "no symbol"
-            raise ConfigurationError(f"no intraday bars of {', '.join(unknown)} in {source.name}; it has those of {known}")
+            raise ConfigurationError(
+                f"no intraday bars of {', '.join(unknown)} in {source.name}; it has those of {known}: give hour or minute "
+                "bars with --data DIR (docs/data.md)"
+            )
         midnight = pd.Timestamp(self.end + timedelta(days=1), tz=NEW_YORK)
         frames = {symbol: source.intraday[symbol] for symbol in self.symbols}
         cut = {symbol: frame.loc[frame.index < midnight] for symbol, frame in frames.items()}

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from desk.domain.market import DailyBars, FloatArray
-from desk.indicators.rsi import wilder_rsi
+from desk.indicators.rsi import carried_rsi, wilder_rsi
 
 OWN: tuple[str, ...] = (
     "return_1",
@@ -103,32 +103,40 @@ def market_state(own_rows: FloatArray) -> FloatArray:
 def feature_table(bars: Mapping[str, DailyBars], rsi_length: int = 14, last: int | None = None) -> dict[str, FloatArray]:
     """Features of every bar of every symbol, (n, len(FEATURES)) each; the market state of a day is that of `bars`' symbols.
 
-    With `last` only each symbol's last so many bars have rows: those of the last `last` sessions are the whole table's.
+    With `last` only each symbol's last so many bars have rows: those of the last `last` sessions are the whole table's, but for
+    the order in which an average is summed (some 1e-13 of it).
     """
     symbols = sorted(symbol for symbol in bars if len(bars[symbol]))
-    own = {symbol: _own_of(bars[symbol], rsi_length, last) for symbol in symbols}
-    days = {symbol: ordinals(bars[symbol])[-len(own[symbol]) :] for symbol in symbols}
-    if not symbols:
+    return with_market(bars, {symbol: own_of(bars[symbol], rsi_length, last) for symbol in symbols})
+
+
+def with_market(bars: Mapping[str, DailyBars], own: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Rows of `own` features, (n, len(OWN)) of each symbol's last n bars, with the market state of their days beside them."""
+    if not own:
         return {}
-    every_day = np.unique(np.concatenate([days[symbol] for symbol in symbols]))
-    cube = np.full((len(every_day), len(symbols), len(OWN)), np.nan)
-    for column, symbol in enumerate(symbols):
-        cube[np.searchsorted(every_day, days[symbol]), column] = own[symbol]
+    days = {symbol: ordinals(bars[symbol], len(rows)) for symbol, rows in own.items()}
+    every_day = np.unique(np.concatenate(list(days.values())))
+    places = {symbol: np.searchsorted(every_day, days[symbol]) for symbol in own}
+    cube = np.full((len(every_day), len(own), len(OWN)), np.nan)
+    for column, (symbol, rows) in enumerate(own.items()):
+        cube[places[symbol], column] = rows
     market = market_state(cube)
-    return {symbol: np.hstack([own[symbol], market[np.searchsorted(every_day, days[symbol])]]) for symbol in symbols}
+    return {symbol: np.hstack([rows, market[places[symbol]]]) for symbol, rows in own.items()}
 
 
-def _own_of(bars: DailyBars, rsi_length: int, last: int | None) -> FloatArray:
-    rsi = wilder_rsi(bars.close, rsi_length)
+def own_of(bars: DailyBars, rsi_length: int, last: int | None) -> FloatArray:
+    """`own_features` of a symbol's bars, of the last `last` of them unless that is None."""
     if last is None:
-        return own_features(bars.close, bars.volume, rsi)
-    tail = LOOKBACK + last
+        return own_features(bars.close, bars.volume, wilder_rsi(bars.close, rsi_length))
+    # Live, every symbol's at the first look of a session: the same values but for rounding, at a twentieth of the time.
+    rsi, tail = np.array(carried_rsi(bars.close, rsi_length), dtype=np.float64), LOOKBACK + last
     return own_features(bars.close[-tail:], bars.volume[-tail:], rsi[-tail:])[-last:]
 
 
-def ordinals(bars: DailyBars) -> NDArray[np.int64]:
-    """Sessions as day numbers (date.toordinal), shape (n,)."""
-    return np.fromiter((session.toordinal() for session in bars.sessions), dtype=np.int64, count=len(bars))
+def ordinals(bars: DailyBars, last: int | None = None) -> NDArray[np.int64]:
+    """Sessions as day numbers (date.toordinal), shape (n,), or those of the last `last` bars alone."""
+    sessions = bars.sessions if last is None else bars.sessions[len(bars) - last :]
+    return np.fromiter((session.toordinal() for session in sessions), dtype=np.int64, count=len(sessions))
 
 
 def _windows(values: FloatArray, length: int) -> FloatArray:

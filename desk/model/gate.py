@@ -13,8 +13,9 @@ import numpy as np
 from desk.domain.market import DailyBars, FloatArray, Market
 from desk.model.features import RSI
 from desk.model.health import Health, HealthBounds, health
-from desk.model.history import Precomputed, recent_rows, retraining_session, sessions_since
+from desk.model.history import Precomputed, retraining_session, sessions_since
 from desk.model.parameters import MetaParameters
+from desk.model.recent import RecentRows
 from desk.model.rows import LiveRows
 from desk.model.store import ModelStore, model_id
 from desk.model.training import MetaModel, bars_hash, fit, train
@@ -42,6 +43,7 @@ class ConfidenceGate:
         self._universe = None if universe is None else frozenset(universe)
         self._models: dict[date, MetaModel | None] = {}
         self._rows = LiveRows(parameters.rsi_length)
+        self._recent = RecentRows(parameters)
         self._past: Precomputed | None = None
         self._silences: dict[str, str] = {}
         self._health: tuple[date, date, Health] | None = None
@@ -111,7 +113,7 @@ class ConfidenceGate:
     def _judged(self, model: MetaModel, bars: Mapping[str, DailyBars], session: date) -> Health:
         if self._health is None or self._health[:2] != (model.trained_before, session):
             counted = self._past.bars if self._past else bars
-            rows = self._past.recent_rows(session) if self._past else recent_rows(bars, self.parameters)
+            rows = self._past.recent_rows(session) if self._past else self._recent.rows(bars, self._rows.latest(bars))
             found = health(model, sessions_since(counted, model.trained_before, session), rows, self.bounds)
             self._health = model.trained_before, session, found
         return self._health[2]

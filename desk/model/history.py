@@ -34,10 +34,16 @@ def sessions_since(bars: Mapping[str, DailyBars], first: date, session: date) ->
 
 def recent_rows(bars: Mapping[str, DailyBars], parameters: MetaParameters) -> FloatArray:
     """Rows like those that train, of the last `DRIFT_SESSIONS` sessions of `bars`, (m, len(FEATURES)), by day."""
-    tables = feature_table(bars, parameters.rsi_length, last=DRIFT_SESSIONS)
+    return rows_of_late(bars, feature_table(bars, parameters.rsi_length, last=DRIFT_SESSIONS), parameters)
+
+
+def rows_of_late(bars: Mapping[str, DailyBars], tables: Mapping[str, FloatArray], parameters: MetaParameters) -> FloatArray:
+    """Of `tables`, features of each symbol's last `DRIFT_SESSIONS` bars, the rows that `recent_rows` gives."""
     days, rows = _trained_on(bars, tables, parameters)
     # Each series gives as many bars, so the sessions that any of them has reach far enough back.
-    every_day = np.unique(np.concatenate([ordinals(bars[symbol])[-DRIFT_SESSIONS:] for symbol in tables])) if tables else days
+    every_day = (
+        np.unique(np.concatenate([ordinals(bars[name], len(table)) for name, table in tables.items()])) if tables else days
+    )
     return rows[days >= every_day[-DRIFT_SESSIONS:].min(initial=date.max.toordinal())]
 
 
@@ -47,7 +53,7 @@ def _trained_on(
     """Days (m,) and complete rows (m, features) with an RSI below the event line, by day and then symbol."""
     if not tables:
         return np.empty(0, dtype=np.int64), np.empty((0, len(FEATURES)))
-    days = np.concatenate([ordinals(bars[symbol])[len(bars[symbol]) - len(tables[symbol]) :] for symbol in sorted(tables)])
+    days = np.concatenate([ordinals(bars[symbol], len(tables[symbol])) for symbol in sorted(tables)])
     rows = np.concatenate([tables[symbol] for symbol in sorted(tables)])
     chosen = np.flatnonzero(np.isfinite(rows).all(axis=1) & (rows[:, RSI] < parameters.event_rsi))
     chosen = chosen[np.argsort(days[chosen], kind="stable")]

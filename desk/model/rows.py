@@ -46,6 +46,11 @@ class LiveRows:
             self._rows, self._market = self._present(market, bars), market
         return self._rows.get(symbol)
 
+    def latest(self, bars: Mapping[str, DailyBars]) -> dict[str, FloatArray]:
+        """Own features (len(OWN),) of each symbol's last completed bar."""
+        past = self._up_to(bars)
+        return dict(zip(past.symbols, past.as_completed(), strict=True)) if bars else {}
+
     def follow(self, bars: Mapping[str, DailyBars]) -> None:
         """Take in completed bars ahead of the first look at them; answers stay what they are without it."""
         self._up_to(bars)

@@ -11,6 +11,8 @@ from desk.model.gate import ConfidenceGate
 from desk.model.health import DRIFT_SESSIONS, HealthBounds, drift_share, health, since_training
 from desk.model.history import Precomputed, recent_rows, sessions_since
 from desk.model.parameters import MetaParameters
+from desk.model.recent import RecentRows
+from desk.model.rows import LiveRows
 from desk.model.training import bars_before, train
 from desk.model.validation import Recent
 
@@ -114,9 +116,20 @@ def test_recent_rows_are_those_of_the_last_sessions_looked_up_or_computed(bars):
     for day in (0, 1, 100, 250, 600, 880, 1_000):
         shown = {symbol: cut for symbol, one in late.items() if len(cut := bars_before(one, FIRST + timedelta(days=day)))}
         computed = recent_rows(shown, PARAMETERS)
-        np.testing.assert_array_equal(computed, past.recent_rows(FIRST + timedelta(days=day)))
+        np.testing.assert_allclose(computed, past.recent_rows(FIRST + timedelta(days=day)), rtol=1e-10, atol=1e-12)
         assert (computed[:, RSI] < PARAMETERS.event_rsi).all()
         assert len(computed) <= DRIFT_SESSIONS * len(late)
+
+
+def test_rows_of_late_that_are_kept_from_session_to_session_are_those_computed_anew(bars):
+    late = {**bars, "GONE": bars_before(reverting(9, 1_000), FIRST + timedelta(days=870))}
+    live, kept = LiveRows(PARAMETERS.rsi_length), RecentRows(PARAMETERS)
+    names = sorted(late)
+    corrected = replace(late[names[0]], close=late[names[0]].close / 2.0)
+    for day in (*range(5, 30), *range(795, 960, 3), *range(960, 975)):
+        shown = late if day < 900 else {**late, names[0]: corrected}
+        cut = {symbol: there for symbol, one in shown.items() if len(there := bars_before(one, FIRST + timedelta(days=day)))}
+        np.testing.assert_allclose(kept.rows(cut, live.latest(cut)), recent_rows(cut, PARAMETERS), rtol=1e-9, atol=1e-11)
 
 
 def test_a_refused_model_is_not_asked_and_the_gate_says_why(bars):
