@@ -106,6 +106,12 @@ def entry_refusal(entry: Entry, opportunity: Opportunity, account: AccountLook, 
     return None
 
 
+def calendar_refusal(entry: Entry, now: datetime, limits: EntryLimits) -> SpreadRefusal | None:
+    """The day before the expiration that shuts the gate to a spread which is opened at `now` (aware), or None."""
+    problem = _days_ahead(entry, now, limits)
+    return None if problem is None else SpreadRefusal(problem[0], entry.spread.underlying, problem[1])
+
+
 # ---- of the opportunity and the account ------------------------------------------------------------------------------------
 
 
@@ -195,19 +201,19 @@ def _days(entry: Entry, _opportunity: Opportunity, account: AccountLook, limits:
     return None
 
 
-def _earnings(entry: Entry, _opportunity: Opportunity, account: AccountLook, limits: EntryLimits) -> Problem | None:
-    day = _first_within(entry.earnings, entry.spread, account.now) if limits.avoids_earnings else None
-    if day is None:
-        return None
-    return RefusalCode.EARNINGS, f"earnings on {day}, before the expiration {entry.spread.expiration}: wait until they are out"
+def _calendar(entry: Entry, _opportunity: Opportunity, account: AccountLook, limits: EntryLimits) -> Problem | None:
+    return _days_ahead(entry, account.now, limits)
 
 
-def _ex_dividend(entry: Entry, _opportunity: Opportunity, account: AccountLook, limits: EntryLimits) -> Problem | None:
-    day = _first_within(entry.ex_dividends, entry.spread, account.now) if limits.avoids_ex_dividend else None
-    if day is None:
-        return None
-    text = f"goes ex dividend on {day}, before the expiration {entry.spread.expiration}: wait for that day, or expire before it"
-    return RefusalCode.EX_DIVIDEND, text
+def _days_ahead(entry: Entry, now: datetime, limits: EntryLimits) -> Problem | None:
+    until = f"before the expiration {entry.spread.expiration}"
+    day = _first_within(entry.earnings, entry.spread, now) if limits.avoids_earnings else None
+    if day is not None:
+        return RefusalCode.EARNINGS, f"earnings on {day}, {until}: wait until they are out"
+    day = _first_within(entry.ex_dividends, entry.spread, now) if limits.avoids_ex_dividend else None
+    if day is not None:
+        return RefusalCode.EX_DIVIDEND, f"goes ex dividend on {day}, {until}: wait for that day, or expire before it"
+    return None
 
 
 def _first_within(days: DaysBySymbol, spread: BullPut, now: datetime) -> date | None:
@@ -243,4 +249,4 @@ def _buying_power(entry: Entry, _opportunity: Opportunity, account: AccountLook,
     )
 
 
-_ENTRY_GATES: tuple[EntryGate, ...] = (_price_gap, _days, _earnings, _ex_dividend, _contracts, _risk, _buying_power)
+_ENTRY_GATES: tuple[EntryGate, ...] = (_price_gap, _days, _calendar, _contracts, _risk, _buying_power)

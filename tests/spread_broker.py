@@ -37,6 +37,7 @@ from spread_worlds import (
 )
 
 from desk.core.groups import side_of
+from desk.core.spread_life import SEEN
 from desk.core.spread_moves import Move, Sight, next_move
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, PositionIntent, Side
@@ -361,15 +362,17 @@ def _without_impossible(world: World) -> World:
 def _settlements(world: World) -> Iterator[Change]:
     spread = world.spreads()[FIRST]
     for each in world.ended:
-        known = spread.short + spread.inferred if each.said.symbol == SHORT else spread.long
-        if known < each.said.contracts:
+        held = spread.short if each.said.symbol == SHORT else spread.long
+        if held + spread.inferred.get((each.said.symbol, each.said.kind), 0) < each.said.contracts:
             continue  # of contracts that the desk does not know of yet it takes no activity for its own
         left = tuple(other for other in world.ended if other is not each)
         yield Change("an activity is told", replace(world, ended=left, book=world.book.settled(each.said, world.now)))
         is_assigned = each.said.kind is Settlement.ASSIGNED
+        # Of bought puts that are gone the positions tell only while shares wait for word of them.
+        shows = is_assigned or (each.said.symbol == LONG and spread.stock > 0 and not spread.short)
         is_quiet = not any(spread.working for spread in world.spreads().values()) and not any(o.untold for o in world.orders)
-        if is_assigned and is_quiet and not each.is_seen:
-            seen = replace(each.said, activity=f"seen:{each.said.activity}")
+        if shows and is_quiet and not each.is_seen:
+            seen = replace(each.said, activity=f"{SEEN}{each.said.activity}")
             book = world.book.settled(seen, world.now)
             yield Change("shares are seen", replace(world, ended=(*left, replace(each, is_seen=True)), book=book), False)
 

@@ -192,7 +192,7 @@ def _spread(spread: Spread, world: World, ranks: dict[str, int]) -> Hashable:
     is_over = world.now - spread.since >= timedelta(seconds=spread.plan.rules.entry_seconds)
     return (
         spread.phase,
-        (spread.short, spread.long, spread.stock, spread.inferred, len(spread.coming)),
+        (spread.short, spread.long, spread.stock, tuple(sorted(spread.inferred.items())), len(spread.coming)),
         min(spread.rung, spread.plan.rules.rungs - (not is_opening)),
         min(spread.refusals, _refusals_that_count(spread)),
         not spread.working and spread.retry_at is not None and world.now < spread.retry_at,

@@ -34,7 +34,6 @@ TOLD_AT = time(8)
 INDEX_ROOTS = frozenset(
     ("SPX", "SPXW", "XSP", "XSPW", "NDX", "NDXP", "XND", "RUT", "RUTW", "MRUT", "DJX", "VIX", "VIXW", "OEX", "XEO")
 )
-OPENING = (PositionIntent.BUY_TO_OPEN, PositionIntent.SELL_TO_OPEN)
 
 
 class OptionMarket(Protocol):
@@ -172,7 +171,7 @@ class OptionVenue:
             if closed is not None and held.get(leg.symbol, 0) * closed < count:
                 return f"{leg.symbol}: {count} contracts to close, {held.get(leg.symbol, 0)} held"
             after[leg.symbol] = after.get(leg.symbol, 0) + (count if leg.side is Side.BUY else -count)
-        return self._power_problem(spec, after) if any(leg.intent in OPENING for leg in legs_of(spec)) else None
+        return self._power_problem(spec, after) if any(leg.intent.opens for leg in legs_of(spec)) else None
 
     def _power_problem(self, spec: OrderSpec, after: Mapping[str, int]) -> str | None:
         """Whether what is held after a fill at the limit could lose more than there is."""

@@ -58,6 +58,10 @@ class SpreadBook:
         """What the spreads may still cost at the worst, entries that go on included: the account has to keep it."""
         return sum((_worst_usd(spread) for spread in self.open.values()), start=Decimal(0))
 
+    def unsent_usd(self) -> Decimal:
+        """The part of it of spreads of which no order was sent yet, so that no broker can have set anything aside for them."""
+        return sum((_worst_usd(spread) for spread in self.open.values() if not spread.orders), start=Decimal(0))
+
     def every_contract(self) -> frozenset[str]:
         """Contracts of every spread that there ever was."""
         every = (*self.open.values(), *self.closed.values())

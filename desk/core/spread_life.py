@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from desk.domain.options import CONTRACT_SHARES
 from desk.domain.orders import Fill, Side
 from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadSettled, Turn
 
 P, T = SpreadPhase, Turn
+# How the id of what the positions told begins, before the broker's activities say it.
+SEEN = "seen:"
 
 # Whatever happens to a spread that is there leads to being flat; only shares that an assignment brought go first.
 TRANSITIONS: Mapping[tuple[SpreadPhase, Turn], SpreadPhase] = {
@@ -87,9 +90,14 @@ def settled(spread: Spread, said: SpreadSettled, at: datetime) -> Spread:
 
 def _unconfirmed(spread: Spread, said: SpreadSettled) -> tuple[int, Spread]:
     """Contracts that are news, and the spread with what was only inferred counted off."""
-    if said.symbol != spread.plan.short or said.kind is not Settlement.ASSIGNED:
-        return said.contracts, spread
-    if said.activity.startswith("seen:"):
-        return said.contracts, replace(spread, inferred=spread.inferred + said.contracts)
-    known = min(spread.inferred, said.contracts)
-    return said.contracts - known, replace(spread, inferred=spread.inferred - known)
+    end = (said.symbol, said.kind)
+    before = spread.inferred.get(end, 0)
+    if said.activity.startswith(SEEN):
+        return said.contracts, _inferring(spread, end, before + said.contracts)
+    known = min(before, said.contracts)
+    return said.contracts - known, _inferring(spread, end, before - known) if known else spread
+
+
+def _inferring(spread: Spread, end: tuple[str, Settlement], count: int) -> Spread:
+    others = {each: known for each, known in spread.inferred.items() if each != end}
+    return replace(spread, inferred=MappingProxyType({**others, end: count} if count else others))

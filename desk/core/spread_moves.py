@@ -14,14 +14,17 @@ from decimal import Decimal
 
 from desk.domain.options import OptionQuote
 from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderType, PositionIntent, Side
-from desk.domain.prices import PENNY
+from desk.domain.prices import PENNY, Rounding
 from desk.domain.spreads import Manner, Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn, Working
 from desk.domain.steps import Cancel, SpreadOrder
 from options import ladder, occ
+from options.money import on_class_ticks
 
 ASK_AGAIN = timedelta(seconds=30)
 # Refused so often in a row, a package is taken apart: what is owed is bought back first.
 REFUSALS_BEFORE_LEGS, REFUSALS_OF_AN_ENTRY = 3, 2
+# An exit waits so long for quotes of both legs that can be traded at; then what is owed is bought back by its own quote.
+UNQUOTED_AFTER = timedelta(minutes=2)
 ATOMIC_CLOSE = (PositionIntent.BUY_TO_CLOSE, PositionIntent.SELL_TO_CLOSE)
 ATOMIC_OPEN = (PositionIntent.SELL_TO_OPEN, PositionIntent.BUY_TO_OPEN)
 
@@ -103,8 +106,15 @@ def _why_next_step(spread: Spread, order: Working, sight: Sight) -> str | None:
     is_last = spread.rung >= spread.plan.rules.rungs - 1
     if spread.phase is SpreadPhase.ENTERING:
         waited = sight.now - spread.since >= timedelta(seconds=spread.plan.rules.entry_seconds)
-        return "nobody took it in time" if waited else None if is_last else "the next step of the ladder"
+        rests = is_last or _asks_least(spread, order, sight)
+        return "nobody took it in time" if waited else None if rests else "the next step of the ladder"
     return None if is_last and not _is_behind(spread, order, sight) else "the next step of the ladder"
+
+
+def _asks_least(spread: Spread, order: Working, sight: Sight) -> bool:
+    """Whether the steps that are left would send a package again as it is: it keeps its place in the queue."""
+    quotes = _pair(spread.plan, sight)
+    return quotes is not None and len(order.spec.legs) == 2 and order.spec.limit_price == -_entry_credits(spread.plan, quotes)[-1]
 
 
 def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
@@ -114,7 +124,7 @@ def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
         return True
     if spec.legs:
         prices = _close_prices(spread, sight)
-        return _nobody_bids(spread, sight) or (prices is not None and prices[-1] > spec.limit_price)
+        return _goes_alone(spread, sight) or (prices is not None and prices[-1] > spec.limit_price)
     quote, is_buy = sight.quotes.get(spec.symbol), spec.side is Side.BUY
     if spec.quantity > (spread.short if is_buy else spread.long):
         return True  # a part of it is done, or was assigned meanwhile
@@ -142,9 +152,13 @@ def _enter(spread: Spread, sight: Sight) -> Move | None:
     if plan.manner is Manner.LEGGED:
         return _enter_by_legs(spread, quotes, sight.now)
     missing = plan.contracts - min(spread.short, spread.long)
+    net = -_entry_credits(plan, quotes)[min(spread.rung, rules.rungs - 1)]
+    return _package(spread, missing, net, ATOMIC_OPEN, "enters")
+
+
+def _entry_credits(plan: SpreadPlan, quotes: tuple[OptionQuote, OptionQuote]) -> tuple[Decimal, ...]:
     short, long = quotes
-    credits = ladder.entry_credits(short.mid - long.mid, short.bid - long.ask, plan.floor, rules.rungs)
-    return _package(spread, missing, -credits[min(spread.rung, rules.rungs - 1)], ATOMIC_OPEN, "enters")
+    return ladder.entry_credits(short.mid - long.mid, short.bid - long.ask, plan.floor, plan.rules.rungs)
 
 
 def _why_entry_is_over(spread: Spread, sight: Sight) -> str | None:
@@ -243,8 +257,8 @@ def _leave(spread: Spread, sight: Sight) -> Move | None:
 
 
 def _close_package(spread: Spread, sight: Sight, units: int, why: str) -> Move | None:
-    """Both legs in one order; where nobody bids for the bought put no such order trades, and what is owed goes alone."""
-    if _nobody_bids(spread, sight):
+    """Both legs in one order, or what is owed alone."""
+    if _goes_alone(spread, sight):
         return _buy_back(spread, sight, units, why)
     prices = _close_prices(spread, sight)
     if prices is None:
@@ -261,9 +275,14 @@ def _close_prices(spread: Spread, sight: Sight) -> tuple[Decimal, ...] | None:
     return ladder.exit_debits(short.mid - long.mid, short.ask - long.bid, width, spread.plan.rules.rungs)
 
 
-def _nobody_bids(spread: Spread, sight: Sight) -> bool:
+def _goes_alone(spread: Spread, sight: Sight) -> bool:
+    """Whether what is owed is bought back by itself: nobody bids for the bought put, so that no order of both trades, or nobody
+    has quoted the two as they could be traded at for so long that the exit waits no more. The bought put protects meanwhile."""
     quote = sight.quotes.get(spread.plan.long)
-    return quote is not None and quote.bid <= 0
+    if quote is not None and quote.bid <= 0:
+        return True
+    is_late = sight.now - spread.since >= UNQUOTED_AFTER
+    return is_late and spread.plan.short in sight.quotes and _pair(spread.plan, sight) is None
 
 
 def _buy_back(spread: Spread, sight: Sight, count: int, why: str) -> Move | None:
@@ -347,6 +366,10 @@ def _multi_leg(spread: Spread, units: int, net: Decimal, legs: tuple[Leg, ...]) 
 
 
 def _single(spread: Spread, symbol: str, count: int, price: Decimal, intent: PositionIntent, why: str) -> SpreadOrder:
+    if spread.refusals:
+        # Perhaps its class does not trade in cents. What closes goes to the side on which it trades, what opens never beyond.
+        is_up = (intent.side is Side.BUY) is not intent.opens
+        price = on_class_ticks(price, Rounding.UP if is_up else Rounding.DOWN)
     spec = OrderSpec(
         key=_key(spread),
         symbol=symbol,

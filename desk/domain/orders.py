@@ -71,6 +71,10 @@ class PositionIntent(StrEnum):
     def side(self) -> Side:
         return Side.BUY if self in (PositionIntent.BUY_TO_OPEN, PositionIntent.BUY_TO_CLOSE) else Side.SELL
 
+    @property
+    def opens(self) -> bool:
+        return self in (PositionIntent.BUY_TO_OPEN, PositionIntent.SELL_TO_OPEN)
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:

@@ -39,6 +39,15 @@ class Turn(StrEnum):
     BACK = "back"  # of a closed one something is there after all
 
 
+class Settlement(StrEnum):
+    """What became of contracts without an order."""
+
+    ASSIGNED = "assigned"
+    EXERCISED = "exercised"
+    EXPIRED = "expired"
+    TRADED = "traded"  # by an order that is not the desk's: a person's, or the broker's own before the last close
+
+
 class Manner(StrEnum):
     """How both legs come to be: in one order, or one after the other, the protection first."""
 
@@ -138,7 +147,8 @@ class Spread:
     for lost came after all; `coming` are the keys of those that another spread has there and that change this one too. `lost` are
     sales that were given up. `rung` is the step of the present ladder, `orders` counts orders sent, and `refused` says what the
     broker did not take, `refusals` how often in a row; nothing is asked again before `retry_at`. `settled` are the broker's
-    activities that are booked, `inferred` contracts whose assignment was booked from the positions and is not confirmed yet.
+    activities that are booked, `inferred` contracts by symbol and kind whose end was booked from the positions and is not
+    confirmed yet.
     """
 
     plan: SpreadPlan
@@ -160,7 +170,7 @@ class Spread:
     refusals: int = 0
     retry_at: datetime | None = None
     settled: frozenset[str] = frozenset()
-    inferred: int = 0
+    inferred: Mapping[tuple[str, Settlement], int] = field(default_factory=lambda: MappingProxyType({}))
     opened_at: datetime | None = None
     closed_at: datetime | None = None
 
@@ -230,15 +240,6 @@ class SpreadTurned:
     reason: str
 
 
-class Settlement(StrEnum):
-    """What became of contracts without an order."""
-
-    ASSIGNED = "assigned"
-    EXERCISED = "exercised"
-    EXPIRED = "expired"
-    TRADED = "traded"  # by an order that is not the desk's: a person's, or the broker's own before the last close
-
-
 @dataclass(frozen=True, slots=True)
 class SpreadSettled:
     """`contracts` of `symbol` ended by `kind`; `shares` came (or went, below zero) for them at the strike, `price` dollars each.
@@ -246,7 +247,7 @@ class SpreadSettled:
     `cash_usd` is what contracts that deliver no shares, an index's, paid (or took, below zero).
 
     `activity` is the broker's id for it, which counts once; of what was seen in the positions alone, before the broker told of
-    it, it begins with "seen:".
+    it, it begins with `desk.core.spread_life.SEEN`.
     """
 
     key: str

@@ -13,6 +13,7 @@ from requests import RequestException
 
 from desk.core.ports import OptionActivities, OptionActivity
 from desk.core.spread_book import SpreadBook
+from desk.core.spread_life import SEEN
 from desk.core.spread_reconcile import ContractBreak, contract_breaks
 from desk.data import calendars
 from desk.domain.options import CONTRACT_SHARES
@@ -82,6 +83,8 @@ class SpreadAccount:
             self._settle(tuple(self._inferred(each, book, positions, now)), now)
         for gap in contract_breaks(self._desk.spreads, positions):
             self._book_trades(gap, now)
+        for spread in tuple(self._desk.spreads.open.values()):
+            self._settle(tuple(self._inferred_ends(spread, self._desk.spreads, positions, now)), now)
         left = contract_breaks(self._desk.spreads, positions)
         self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
 
@@ -107,25 +110,34 @@ class SpreadAccount:
         gone = found.there - found.expected
         if not owners or gone <= 0:
             return
-        underlying = owners[0].plan.underlying
-        known = self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
-        known += sum(spread.stock for spread in book.open.values() if spread.plan.underlying == underlying)
-        came = (positions.get(underlying, 0) - known) // CONTRACT_SHARES
+        came = self._shares_came(owners[0].plan.underlying, book, positions) // CONTRACT_SHARES
         left = min(gone, max(came, 0))
         for spread in owners:
             count = min(left, spread.short)
             left -= count
             if count:
-                strike = occ.parse(found.symbol).strike
-                yield SpreadSettled(
-                    spread.key,
-                    found.symbol,
-                    Settlement.ASSIGNED,
-                    count,
-                    count * CONTRACT_SHARES,
-                    strike,
-                    f"seen:{now:%Y%m%dT%H%M%S}",
-                )
+                yield _seen(spread.key, found.symbol, Settlement.ASSIGNED, count, now)
+
+    def _inferred_ends(
+        self, spread: Spread, book: SpreadBook, positions: Mapping[str, int], now: datetime
+    ) -> Iterable[SpreadSettled]:
+        """The end of bought puts which are gone in a session after their last one, while the shares of an assignment wait for
+        word of them. The broker's books of that day are closed then: where shares are lacking, the puts took them away."""
+        symbol = spread.plan.long
+        waits = spread.stock > 0 and not spread.short and spread.long > 0
+        if not waits or positions.get(symbol, 0) or not _is_session_after(symbol, now):
+            return
+        lacking = -self._shares_came(spread.plan.underlying, book, positions) // CONTRACT_SHARES
+        exercised = min(spread.long, max(lacking, 0))
+        for kind, count in ((Settlement.EXERCISED, exercised), (Settlement.EXPIRED, spread.long - exercised)):
+            if count:
+                yield _seen(spread.key, symbol, kind, count, now)
+
+    def _shares_came(self, underlying: str, book: SpreadBook, positions: Mapping[str, int]) -> int:
+        """Shares that are there beside those that anybody has booked; below zero where some are lacking."""
+        known = self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
+        known += sum(spread.stock for spread in book.open.values() if spread.plan.underlying == underlying)
+        return positions.get(underlying, 0) - known
 
     def _believe(self, left: list[ContractBreak], now: datetime) -> None:
         """Halt on a difference that lasts: the desk opens nothing more, and a person looks."""
@@ -172,8 +184,7 @@ def _shared(activity: OptionActivity, owners: Sequence[Spread]) -> dict[str, int
 
 
 def _told_by_positions(spread: Spread, activity: OptionActivity) -> int:
-    is_it = activity.kind is Settlement.ASSIGNED and activity.symbol == spread.plan.short
-    return spread.inferred if is_it else 0
+    return spread.inferred.get((activity.symbol, activity.kind), 0)
 
 
 def _held(spread: Spread, activity: OptionActivity) -> int:
@@ -186,6 +197,18 @@ def minutes_to_close(contract: occ.Occ, now: datetime) -> float | None:
         return None
     session = calendars.session_on(contract.expiration)
     return 0.0 if session is None else (session.closes_at - now).total_seconds() / 60
+
+
+def _seen(key: str, symbol: str, kind: Settlement, count: int, now: datetime) -> SpreadSettled:
+    """What the positions tell of contracts at `now`, before an activity does."""
+    shares = SHARES_SIGN[kind] * count * CONTRACT_SHARES
+    return SpreadSettled(key, symbol, kind, count, shares, occ.parse(symbol).strike, f"{SEEN}{now:%Y%m%dT%H%M%S}:{symbol}:{kind}")
+
+
+def _is_session_after(symbol: str, now: datetime) -> bool:
+    """Whether a session after the contracts' last day has opened."""
+    today = calendars.session_on(new_york_day(now))
+    return today is not None and now >= today.opens_at and new_york_day(now) > occ.parse(symbol).expiration
 
 
 def _has_ended(symbol: str, now: datetime) -> bool:

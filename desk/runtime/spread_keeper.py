@@ -26,6 +26,7 @@ from desk.runtime.spreads import Spreads
 from options import occ
 from options.exits import Leave, Look, Roll, SpreadExit, wish
 from options.expirations import days_left, new_york_day
+from options.gates import Entry, calendar_refusal
 from options.refusals import SpreadRefusal
 from options.roll import RollTarget, roll_target
 
@@ -37,6 +38,7 @@ LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
 AFTER_OPENING = timedelta(minutes=10)
 CAN_WAIT = frozenset({SpreadExit.DAYS, SpreadExit.PROFIT})
 OPENING = frozenset({SpreadPhase.ENTERING, SpreadPhase.ROLLING})
+REFUSALS_TO_TELL = 4
 PARTING_LOOKS, PARTING_SECONDS = 20, 0.25
 IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
 
@@ -191,10 +193,18 @@ class SpreadKeeper:
         """Say where each spread goes, once."""
         book = self._desk.spreads
         known = {key: spread for key in {*self._told, *book.open} if (spread := book.spread(key)) is not None}
+        said = {key: _saying(spread) for key, spread in known.items()}
         for key, spread in known.items():
-            if self._told.get(key) != spread.phase:
-                self._show(f"{spread.plan.underlying} {spread.plan.short}/{spread.plan.long}: {spread.phase}, {spread.why}")
-        self._told = {key: spread.phase for key, spread in known.items() if not spread.is_closed}
+            if self._told.get(key) != said[key]:
+                self._show(f"{spread.plan.underlying} {spread.plan.short}/{spread.plan.long}: {said[key]}")
+        self._told = {key: said[key] for key, spread in known.items() if not spread.is_closed}
+
+
+def _saying(spread: Spread) -> str:
+    """Where it goes and why, and what a person has to see to: the broker takes nothing of it any more."""
+    if spread.refusals < REFUSALS_TO_TELL:
+        return f"{spread.phase}, {spread.why}"
+    return f"{spread.phase}, and the broker refuses its orders again and again: {spread.refused}. Look at the account there"
 
 
 def _answer(ask: Callable[[Sequence[str]], Mapping[str, Told]], symbols: Sequence[str], now: datetime) -> Mapping[str, Told]:
@@ -240,7 +250,11 @@ def roll_into(feed: OptionFeed, spread: Spread, spot: float, policy: SpreadPolic
     last = new_york_day(now) + timedelta(days=policy.roll.spread.window.max_days)
     first = occ.parse(spread.plan.short).expiration
     chain = feed.chain(spread.plan.underlying, first, last, spot * LOWEST_OF_SPOT, spot * HIGHEST_OF_SPOT)
-    return roll_target(chain, spread.plan.short, spread.plan.long, policy.roll, now, is_session)
+    found = roll_target(chain, spread.plan.short, spread.plan.long, policy.roll, now, is_session)
+    if isinstance(found, SpreadRefusal):
+        return found
+    entry = Entry(found.spread, spread.short, found.spread.credit, policy.earnings, policy.ex_dividends)
+    return calendar_refusal(entry, now, policy.limits) or found
 
 
 def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: SpreadPolicy, now: datetime) -> SpreadPlan:

@@ -51,10 +51,10 @@ class SpreadOpener:
 
     def account(self, now: datetime) -> AccountLook:
         """The account as the gates are shown it at `now` (aware). Raises what the broker raises when it does not answer."""
-        standing, spreads = self._standing(), self.desk.spreads.open.values()
-        taken = tuple(spread.plan.underlying for spread in spreads)
-        is_open = self._hours(now) is not None
-        return AccountLook(now, is_open, standing.option_level, standing.buying_power_usd, taken)
+        standing, book = self._standing(), self.desk.spreads
+        taken = tuple(spread.plan.underlying for spread in book.open.values())
+        free_usd = standing.buying_power_usd - book.unsent_usd()
+        return AccountLook(now, self.is_open(now), standing.option_level, free_usd, taken)
 
     def is_open(self, now: datetime) -> bool:
         """Whether the market is."""

@@ -72,7 +72,7 @@ def test_what_was_seen_before_it_was_told_counts_once(seen: int) -> None:
     for number in range(seen):
         there = settled(there, settlement(1, f"seen:{number}"), LATER)
     there = settled(there, settlement(3, "told"), LATER)
-    assert (there.short, there.stock, there.cash_usd, there.inferred) == (0, 300, Decimal(-30_000), 0)
+    assert (there.short, there.stock, there.cash_usd, dict(there.inferred)) == (0, 300, Decimal(-30_000), {})
 
 
 def test_an_exercise_takes_the_shares_of_an_assignment_away_again() -> None:

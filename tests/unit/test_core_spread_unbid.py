@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from spread_worlds import FIRST, GOOD, LONG, NO_BID, SECOND, SHORT, START, plan
 
 from desk.core.spread_book import SpreadBook
@@ -35,9 +36,46 @@ def test_what_is_owed_is_bought_back_alone_where_nobody_bids_for_the_bought_put(
     assert isinstance(package, SpreadOrder) and tuple(leg.intent for leg in package.spec.legs) == ATOMIC_CLOSE
 
 
-def test_without_a_quote_of_the_bought_put_nothing_is_known_and_nothing_is_taken_apart() -> None:
-    assert next_move(LEAVING, sight(quotes={SHORT: NO_BID[SHORT]})) is None
+UNQUOTED = (
+    {SHORT: GOOD[SHORT]},
+    {**GOOD, LONG: replace(GOOD[LONG], bid=Decimal("3.00"))},
+    {**GOOD, SHORT: replace(GOOD[SHORT], bid=Decimal("3.00"))},
+)
+
+
+@pytest.mark.parametrize("quotes", UNQUOTED)
+def test_what_is_owed_waits_two_minutes_for_honest_quotes_of_both_and_goes_alone_then(quotes: dict[str, OptionQuote]) -> None:
+    """No quote of the bought put, and a crossed one of either."""
+    just_now = replace(LEAVING, since=LATER - timedelta(seconds=119))
+    assert next_move(just_now, sight(quotes=quotes)) is None
+    assert shape(next_move(LEAVING, sight(quotes=quotes))) == (SHORT, 2, PositionIntent.BUY_TO_CLOSE)
+
+
+def test_a_package_is_called_back_where_both_are_quoted_no_more_and_stays_where_nothing_is() -> None:
+    there = resting(replace(LEAVING, rung=1), GOOD)
+    assert next_move(there, sight(quotes={})) is None
+    assert isinstance(next_move(there, sight(quotes={SHORT: GOOD[SHORT]})), Cancel)
+
+
+def test_without_a_quote_of_what_is_owed_nothing_is_taken_apart() -> None:
     assert next_move(LEAVING, sight(quotes={LONG: NO_BID[LONG]})) is None
+
+
+@pytest.mark.parametrize(("ask", "price"), [("2.20", "2.25"), ("3.04", "3.10")])
+def test_one_leg_that_was_refused_is_asked_for_in_nickels_and_dimes(ask: str, price: str) -> None:
+    quotes = {**NO_BID, SHORT: replace(NO_BID[SHORT], ask=Decimal(ask))}
+    refused = replace(LEAVING, plan=plan(2, rungs=1), refusals=1)
+    again = next_move(refused, sight(quotes=quotes))
+    assert isinstance(again, SpreadOrder) and again.spec.limit_price == Decimal(price)
+
+
+def test_a_bought_put_that_was_refused_is_offered_in_nickels_below_the_bid() -> None:
+    sold = next_move(replace(LEAVING, plan=plan(2, rungs=1), short=0, refusals=1), sight(quotes=bids(long="0.93")))
+    assert isinstance(sold, SpreadOrder) and sold.spec.limit_price == Decimal("0.90")
+
+
+def bids(long: str) -> dict[str, OptionQuote]:
+    return {**GOOD, LONG: replace(GOOD[LONG], bid=Decimal(long))}
 
 
 def test_the_bought_put_stays_until_somebody_bids() -> None:

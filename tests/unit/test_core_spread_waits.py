@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from spread_worlds import FIRST, GOOD, LONG, SECOND, SHORT, START, plan
+from spread_worlds import FIRST, GOOD, LONG, POOR, SECOND, SHORT, START, plan
 
 from desk.core.spread_book import COMES_WITHIN, SpreadBook
 from desk.core.spread_moves import Move, Sight, next_move
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
 from desk.domain.spreads import LostSale, Manner, Spread, SpreadOpened, SpreadPhase, SpreadTurned, Turn
-from desk.domain.steps import SpreadOrder
+from desk.domain.steps import Cancel, SpreadOrder
 from options import occ
 
 LATER = START + timedelta(hours=1)
@@ -35,6 +35,16 @@ def news(spec: OrderSpec, status: OrderStatus, fill: Fill | None = None) -> Orde
 
 def entering(manner: Manner = Manner.LEGGED) -> SpreadBook:
     return SpreadBook().opened(SpreadOpened(plan(1, manner, rungs=3, decided_at=LATER)))
+
+
+def test_an_entry_at_the_least_that_its_ladder_comes_to_keeps_its_place_in_the_queue() -> None:
+    book = entering(Manner.ATOMIC)
+    book, _ = sent(book, next_move(book.open[FIRST], sight(quotes=POOR)))
+    late = LATER + timedelta(minutes=2)
+    assert next_move(book.open[FIRST], sight(now=late, quotes=POOR)) is None
+    assert isinstance(next_move(book.open[FIRST], sight(now=late, quotes=GOOD)), Cancel), "the market pays more now"
+    over = LATER + timedelta(seconds=book.open[FIRST].plan.rules.entry_seconds)
+    assert isinstance(next_move(book.open[FIRST], sight(now=over, quotes=POOR)), Cancel)
 
 
 def repairing(**held: int) -> Spread:

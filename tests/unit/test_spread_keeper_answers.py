@@ -20,7 +20,7 @@ from desk.core.spread_moves import ATOMIC_CLOSE
 from desk.domain.decisions import Mode
 from desk.domain.market import Print
 from desk.domain.options import Chain, OptionQuote
-from desk.domain.orders import LEG_ROLES, Fill, GroupRole, OrderEvent, OrderStatus
+from desk.domain.orders import LEG_ROLES, Fill, GroupRole, OrderEvent, OrderStatus, Side
 from desk.domain.spreads import Settlement, SpreadPhase
 from desk.domain.steps import Cancel, SpreadOrder
 from desk.journal.memory import MemoryJournal
@@ -140,6 +140,60 @@ def test_an_assignment_of_before_a_spread_was_decided_is_somebody_elses() -> Non
     held.broker.told = (OptionActivity("a", SHORT, Settlement.ASSIGNED, 1, START - timedelta(hours=1)),)
     held.look()
     assert held.desk.spreads.open[FIRST].stock == 0
+
+
+MONDAY = datetime(2026, 1, 20, 15, tzinfo=START.tzinfo)  # the session after the expiration, a holiday between
+ASSIGNED = OptionActivity("a", SHORT, Settlement.ASSIGNED, 1, EXPIRATION + timedelta(hours=12))
+
+
+def assigned(held_there: Mapping[str, int]) -> Held:
+    """The sold put's assignment is told, of the bought put nothing; what the positions show is given."""
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED,), held_there
+    held.clock.move_to(MONDAY)
+    held.look()
+    return held
+
+
+def test_assigned_shares_are_sold_on_monday_though_nobody_tells_that_the_bought_put_expired() -> None:
+    held = assigned({"SPY": 100})
+    (step,) = [each for each in held.outbox.sent if isinstance(each, SpreadOrder)]
+    assert (step.spec.symbol, step.spec.quantity, step.spec.side) == ("SPY", 100, Side.SELL)
+    cash = held.desk.spreads.open[FIRST].cash_usd
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXPIRED, 1, MONDAY))
+    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.look()
+    there = held.desk.spreads.open[FIRST]
+    assert (there.long, there.stock, there.cash_usd, dict(there.inferred)) == (0, 100, cash, {})
+
+
+def test_a_bought_put_that_took_the_shares_away_is_booked_as_exercised_before_it_is_told() -> None:
+    held = assigned({})
+    there = held.desk.spreads.closed[FIRST]
+    assert (there.long, there.stock) == (0, 0)
+    cash = there.cash_usd
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, MONDAY))
+    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.look()
+    assert held.desk.spreads.closed[FIRST].cash_usd == cash
+
+
+def test_nothing_is_believed_while_the_positions_still_show_the_bought_put_or_the_session_has_not_begun() -> None:
+    assert assigned({"SPY": 100, LONG: 1}).desk.spreads.open[FIRST].long == 1
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED,), {"SPY": 100}
+    held.clock.move_to(EXPIRATION + timedelta(hours=13))
+    held.look()
+    assert held.desk.spreads.open[FIRST].long == 1
+
+
+def test_a_spread_that_was_decided_a_moment_ago_takes_its_part_of_the_buying_power() -> None:
+    held = Held()
+    free = held.desk.spreads.unsent_usd()
+    held.desk.about_spreads(lambda spreads: spreads.open(replace(plan(2), key="second", underlying="QQQ")))
+    assert (free, held.desk.spreads.unsent_usd()) == (0, 1000)
+    held.look()
+    assert held.desk.spreads.unsent_usd() == 0
 
 
 class NoShares:

@@ -31,16 +31,20 @@ def book(ended: Spread, *living: Spread) -> SpreadBook:
     return SpreadBook(open=MappingProxyType({each.key: each for each in living}), closed=Grown([(ended.key, ended)]))
 
 
+def seen(contracts: int) -> Spread:
+    return replace(ENDED, inferred={(SHORT, Settlement.ASSIGNED): contracts})
+
+
 def test_an_assignment_that_the_positions_told_is_not_given_to_a_newer_spread_of_the_same_contract() -> None:
-    assert told(book(replace(ENDED, inferred=2), NEWER), 2) == [("one", 2, 200)]
+    assert told(book(seen(2), NEWER), 2) == [("one", 2, 200)]
 
 
 def test_what_is_beyond_what_the_positions_told_goes_to_who_owes_it() -> None:
-    assert told(book(replace(ENDED, inferred=1), NEWER), 3) == [("one", 1, 100), ("newer", 2, 200)]
+    assert told(book(seen(1), NEWER), 3) == [("one", 1, 100), ("newer", 2, 200)]
 
 
 def test_an_expiration_confirms_nothing_and_goes_to_who_holds() -> None:
-    assert told(book(replace(ENDED, inferred=2), NEWER), 3, Settlement.EXPIRED) == [("newer", 3, 0)]
+    assert told(book(seen(2), NEWER), 3, Settlement.EXPIRED) == [("newer", 3, 0)]
     assert told(book(ENDED, NEWER), 3, Settlement.EXERCISED, LONG) == [("newer", 3, -300)]
 
 
