@@ -36,16 +36,6 @@ def exit_debits(
     return (*(rising(first, top, rungs - 1) if rungs > 1 else ()), last)
 
 
-def signed_credit(credit: Decimal) -> Decimal:
-    """The limit of a multi-leg order that brings `credit`: credits are below zero, debits above."""
-    return -credit
-
-
-def signed_debit(debit: Decimal) -> Decimal:
-    """The limit of a multi-leg order that costs `debit`."""
-    return debit
-
-
 def falling(first: Decimal, last: Decimal, rungs: int) -> tuple[Decimal, ...]:
     """Even steps from `first` down to `last`, each rounded up to a cent: a seller's. `first` alone when `rungs` is one."""
     _check(rungs)

@@ -9,8 +9,12 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 
 from desk.data.calendars import NEW_YORK
+from desk.data.source import Instrument, Source
 from desk.domain.market import DailyBars
 from desk.domain.records import EquityPoint, RunRecord, Trip
+from desk.research.compare import HOLD, Comparison, Row, Stage
+from desk.research.compare_figures import buy_and_hold, correlations, curve_of, figures_of
+from desk.research.compare_null import random_moments
 
 FIRST = date(2024, 1, 1)
 START_USD = 100_000.0
@@ -65,3 +69,19 @@ def record(closes_usd: Sequence[float], trips: Sequence[Trip] = (), prices: Dail
         unprotected_share_seconds=math.nan,
         notes=("Made by hand.",),
     )
+
+
+def made_comparison(label: str = "made") -> Comparison:
+    """One strategy with a trade and one without, on a market of thirty sessions."""
+    prices = bars((100 * np.cumprod(1 + np.random.default_rng(3).normal(0, 0.02, 30))).tolist())
+    values = (START_USD * np.cumprod(1 + np.random.default_rng(4).normal(0, 0.01, 30))).tolist()
+    run, idle = record(values, [trip(5, 9)], prices), record([START_USD] * 30)
+    curves = {label: curve_of(run), "idle": curve_of(idle)}
+    curves[HOLD], hold = buy_and_hold([prices], curves[label].sessions, START_USD, 0.0006)
+    rows = (
+        Row(label, run, figures_of(run), random_moments(run, 0.0006, 50, 1)),
+        Row("idle", idle, figures_of(idle), random_moments(idle, 0.0006, 50, 1)),
+    )
+    source = Source("made", "made up", {}, {"AAA": Instrument("AAA", "made")})
+    where = Stage(source, ("AAA",), at(0).date(), at(29).date())
+    return Comparison(where, 1.0, 5.0, rows, hold, curves, correlations(tuple(curves.values())), 50, 1)

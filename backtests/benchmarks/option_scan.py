@@ -35,9 +35,9 @@ from desk.brokers.endpoint import Endpoint
 from desk.exchange.config import ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.clock import VirtualClock
+from desk.runtime.spread_opener import HIGHEST_OF_SPOT, LOWEST_OF_SPOT
 
 FIRST_DAYS, LAST_DAYS = 14, 60
-LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
 LOOKS = 4
 FULL, QUICK = 100, 3
 SECONDS_AIM, REQUESTS_AIM = 2.0, 2.0

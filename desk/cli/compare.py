@@ -24,6 +24,7 @@ from desk.report.wording import NO_PROMISE
 from desk.research import compare as research
 from desk.research import compare_page as page
 from desk.research.compare_contenders import SHAPE, contender
+from desk.research.compare_trips import trip_figures
 from desk.settings.load import Settings, load_settings
 
 DataOption = Annotated[
@@ -126,10 +127,12 @@ def _print(found: research.Comparison, out: Console, written: Path | None) -> No
     out.print()
     out.print(aligned(page.HEADS, page.table_rows(found)))
     out.print()
+    out.print(aligned(page.TRIP_HEADS, page.trip_rows(found)))
+    out.print()
     out.print(Text("Correlation of daily returns", style="bold"))
     out.print(aligned(page.correlation_heads(found), page.correlation_rows(found)))
     out.print()
-    for note in (*found.notes, *page.HOW_IT_IS_MEASURED):
+    for note in (*found.notes, *page.how_it_is_measured(found)):
         out.print(Text(f"- {note}"), soft_wrap=not sys.stdout.isatty())
     out.print(Text(NO_PROMISE, style="italic"))
     if written is not None:
@@ -153,6 +156,7 @@ def as_object(found: research.Comparison) -> dict[str, Any]:
             {"strategy": row.label}
             | dataclasses.asdict(row.figures)
             | {"random_moments": None if row.null is None else dataclasses.asdict(row.null)}
+            | {"trips": dataclasses.asdict(trip_figures(row.record))}
             for row in found.rows
         ],
         "buy_and_hold": dataclasses.asdict(found.hold),

@@ -31,6 +31,7 @@ from desk.report.wording import NO_PROMISE
 from desk.research import compare as research
 from desk.research import monte_carlo_page as page
 from desk.research.compare_contenders import contender
+from desk.research.compare_trips import trip_figures
 from desk.research.monte_carlo import QUANTILES, Bootstrap, Outcomes
 from desk.research.monte_carlo_runs import Drawn, draw, journaled
 from desk.settings.load import Settings, load_settings
@@ -114,6 +115,7 @@ def as_object(found: Drawn) -> dict[str, Any]:
         "last_session": record.last_session,
         "sessions": record.sessions,
         "figures": dataclasses.asdict(found.figures),
+        "trips": dataclasses.asdict(trip_figures(record)),
         "random_moments": None if null is None else dataclasses.asdict(null),
         "ruin_fraction": found.ruin_fraction,
         "days": _drawn_object(found.days, found.ruin_fraction),

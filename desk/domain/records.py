@@ -43,7 +43,7 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One denied trade, as journaled."""
+    """One denied trade, as journaled; `reason` is a code: `desk.domain.decisions.Reason`, `options.refusals.RefusalCode`."""
 
     at: datetime
     symbol: str
@@ -53,10 +53,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class SpreadTrip:
-    """One bull put spread that was sold, from its entry to its end; what comes with the end is None while it is open.
+    """One bull put spread from its first fill to its end; what comes with the end is None while it is open.
 
-    `short` and `long` are the contracts sold and bought, strikes and `credit` in dollars a share, `contracts` how many were sold.
-    `credit_usd` is what the entry brought, `debit_usd` all that came after it took, `fees_usd` what the run knows of fees.
+    `short` and `long` are the contracts sold and bought, strikes and `credit` in dollars a share, `contracts` how many were sold:
+    none of one whose bought put came and went alone. `credit_usd` is what the entry brought, `debit_usd` all that came after it
+    took, `fees_usd` what the run knows of fees, `pnl_usd` all the cash of it together.
     """
 
     key: str
@@ -107,6 +108,7 @@ class RunRecord:
     gate_enforced: bool
     unprotected_share_seconds: float  # not a number when nobody measured them, as in a backtest
     costs_usd: float = 0.0
+    spread_costs_usd: float = 0.0  # of them, what option spreads cost
     entries: int = 0  # entry orders sent, filled or not
     notes: tuple[str, ...] = ()
     spreads: tuple[SpreadTrip, ...] = ()  # by their opening

@@ -70,7 +70,10 @@ class RefusalLine:
 
 @dataclass(frozen=True, slots=True)
 class IterationView:
-    """What one iteration saw and did. `at` is aware, UTC; `session_index` counts from 0; `events` are fills since the last."""
+    """What one iteration saw and did. `at` is aware, UTC; `session_index` counts from 0; `events` are fills since the last.
+
+    `spreads` counts option spreads that hold something.
+    """
 
     at: datetime
     session_index: int
@@ -82,6 +85,7 @@ class IterationView:
     sold: tuple[SaleLine, ...] = ()
     refused: tuple[RefusalLine, ...] = ()
     events: tuple[str, ...] = ()
+    spreads: int = 0
 
 
 class RunConsole:
@@ -167,7 +171,7 @@ def iteration_lines(view: IterationView, first: bool, refused_before: frozenset[
 def _headline(view: IterationView, refused_again: int, busy: bool, columns: int) -> Text:
     total = "" if view.sessions_total is None else f"/{view.sessions_total}"
     day = f"day {view.session_index + 1:>{max(len(total) - 1, 1)}}{total}"
-    held = count(len(view.positions), "position")
+    held = count(len(view.positions), "position") + (f", {count(view.spreads, 'spread')}" if view.spreads else "")
     text = Text(f"{clock(view.at)} ET  {day}  equity {dollars(view.equity_usd):>12}  {held}", style="bold" if busy else "")
     bare = sum(not line.protected for line in view.positions)
     if bare:

@@ -17,7 +17,7 @@ from typing import Any
 
 from desk.domain.decisions import Denied
 from desk.domain.journal import Acknowledged, BrokerRefusal, Row
-from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus
+from desk.domain.orders import LEG_ROLES, Fill, GroupRole, Leg, OrderEvent, OrderSpec, OrderStatus, Side
 from desk.domain.steps import Cancel, NewOrder, Replace, SpreadOrder
 from desk.report.files import write_whole
 from desk.report.new_york import session_of
@@ -44,10 +44,10 @@ class _Member:
         return max(told, 0) or sum(fill.quantity for fill in self.fills.values())
 
     @property
-    def average_price(self) -> float | None:
+    def average_price(self) -> Decimal | None:
         shares = sum(fill.quantity for fill in self.fills.values())
         value = sum((fill.price * fill.quantity for fill in self.fills.values()), Decimal(0))
-        return float(round(value / shares, 6)) if shares else None
+        return value / shares if shares else None
 
 
 @dataclass
@@ -59,6 +59,30 @@ class _Order:
     members: dict[GroupRole, _Member]
     changes: list[str] = field(default_factory=list)
     refusal: str | None = None
+
+    @property
+    def first(self) -> _Member:
+        return self.members[self.step.spec.first_role]
+
+    @property
+    def legs(self) -> tuple[tuple[Leg, _Member], ...]:
+        spec = self.step.spec
+        return tuple((leg, self.members[role]) for leg, role in zip(spec.legs, LEG_ROLES, strict=False))
+
+    @property
+    def filled(self) -> int:
+        """Shares, contracts, or whole units of a multi-leg order: executions are of its legs, the order itself has none."""
+        return min((member.filled // leg.ratio for leg, member in self.legs), default=self.first.filled)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Of a unit where there are legs, signed as its limit is: a debit above zero, a credit below."""
+        if not self.legs:
+            return self.first.average_price
+        if not self.filled:
+            return None
+        sides = ((leg.ratio if leg.side is Side.BUY else -leg.ratio, member.average_price) for leg, member in self.legs)
+        return sum((ratio * price for ratio, price in sides if price is not None), Decimal(0))
 
 
 class ExecutionLog:
@@ -109,7 +133,7 @@ class ExecutionLog:
             self._hear(order, value)
         elif isinstance(value, BrokerRefusal):
             order.refusal = value.message
-            order.members[order.step.spec.first_role].status = "not sent" if value.unsent else OrderStatus.REJECTED.value
+            order.first.status = "not sent" if value.unsent else OrderStatus.REJECTED.value
         else:
             self._acknowledge(order, value)
 
@@ -146,8 +170,8 @@ class ExecutionLog:
     # ---- entries -------------------------------------------------------------------------------------------------------------
 
     def _entry(self, key: str, order: _Order) -> Entry:
-        step, spec = order.step, order.step.spec
-        is_spread, first = isinstance(step, SpreadOrder), order.members[order.step.spec.first_role]
+        step, spec, first = order.step, order.step.spec, order.first
+        is_spread = isinstance(step, SpreadOrder)
         return {
             "kind": "order",
             "run": self.run,
@@ -165,8 +189,8 @@ class ExecutionLog:
             "limit_price": _dollars(spec.limit_price),
             "take_profit": None if is_spread else _dollars(spec.take_profit),
             "stop_loss": None if is_spread else _dollars(spec.stop_loss),
-            "filled": first.filled,
-            "average_price": first.average_price,
+            "filled": order.filled,
+            "average_price": _dollars(order.average_price),
             "legs": [_leg(spec, role, member) for role, member in order.members.items() if role is not spec.first_role],
             "changes": list(order.changes),
             "refusal": order.refusal,
@@ -183,12 +207,12 @@ def _leg(spec: OrderSpec, role: GroupRole, member: _Member) -> Entry:
         "order_id": member.order_id,
         "status": member.status,
         "filled": member.filled,
-        "average_price": member.average_price,
+        "average_price": _dollars(member.average_price),
     }
 
 
 def _dollars(price: Decimal | None) -> float | None:
-    return None if price is None else float(price)
+    return None if price is None else float(round(price, 6))
 
 
 def write_days(log: ExecutionLog, folder: Path, days: Iterable[date]) -> tuple[Path, ...]:

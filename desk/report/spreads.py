@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from desk.domain.records import SpreadTrip
@@ -11,8 +11,43 @@ from desk.report.markup import Html, element, join, table
 from desk.report.new_york import clock
 from desk.report.wording import count, dollars, percent
 from options.accounting import SpreadFigures, SpreadResult, figures
+from options.refusals import RefusalCode
 
 MOST_ROWS = 1000
+# Why no spread was opened, in few words: a summary counts them, the page and the journal have each one's whole text.
+REFUSAL_WORDS: Mapping[RefusalCode, str] = {
+    RefusalCode.NO_EXPIRATION: "no expiration within the days allowed",
+    RefusalCode.NO_STRIKE: "no strike where it is wanted",
+    RefusalCode.SAME_STRIKE: "one strike for both puts",
+    RefusalCode.ADJUSTED: "adjusted contract",
+    RefusalCode.UNKNOWN_CONTRACT: "contract not listed",
+    RefusalCode.EXPIRED: "contract expired",
+    RefusalCode.EMPTY_QUOTE: "no quote",
+    RefusalCode.NO_BID: "no bid",
+    RefusalCode.CROSSED: "bid above the ask",
+    RefusalCode.STALE_QUOTE: "quote too old",
+    RefusalCode.WIDE_SPREAD: "bid and ask too far apart",
+    RefusalCode.OPEN_INTEREST: "open interest too small",
+    RefusalCode.VOLUME: "volume too small",
+    RefusalCode.NO_CREDIT: "no credit",
+    RefusalCode.CREDIT_TOO_SMALL: "credit too small",
+    RefusalCode.PRICE_FAR: "price told is far from the market's",
+    RefusalCode.DATA: "prices missing",
+    RefusalCode.SCORE: "score too low",
+    RefusalCode.CONFIDENCE: "confidence too low",
+    RefusalCode.MAX_CONTRACTS: "too many contracts",
+    RefusalCode.RISK_BUDGET: "risk above the budget",
+    RefusalCode.MAX_POSITIONS: "as many spreads open as allowed",
+    RefusalCode.SYMBOL_TAKEN: "symbol has a spread",
+    RefusalCode.BUYING_POWER: "buying power too small",
+    RefusalCode.OPTION_LEVEL: "account's option level too low",
+    RefusalCode.DESK: "desk opens nothing now",
+    RefusalCode.MARKET_CLOSED: "market closed",
+    RefusalCode.EARNINGS: "earnings before expiration",
+    RefusalCode.EX_DIVIDEND: "ex-dividend day before expiration",
+    RefusalCode.EXPIRY_DAY: "day of expiration",
+    RefusalCode.TOO_FEW_DAYS: "too few days to expiration",
+}
 FEES_UNTOLD = (
     "Fees are those that the run was told of with its fills: the built-in exchange charges none unless asked to, and a broker "
     "books regulators' and exchanges' fees on the account days later."
@@ -55,6 +90,18 @@ def endings_words(trips: Sequence[SpreadTrip]) -> str | None:
     """`4 profit target, 1 loss limit`; None where none is closed."""
     ended = Counter(rule_of(trip.exit_reason or "") for trip in trips if not trip.is_open)
     return ", ".join(f"{number} {rule}" for rule, number in ended.most_common()) or None
+
+
+def refusals_words(refusals: Mapping[str, int]) -> str:
+    """How often each reason refused: `10 trades: CASH 10; 3 spreads: risk above the budget 3`. Empty where nothing was."""
+    trades = {reason: number for reason, number in refusals.items() if reason not in REFUSAL_WORDS}
+    spreads = {words: refusals[code] for code, words in REFUSAL_WORDS.items() if code in refusals}
+    told = (
+        f"{count(sum(each.values()), noun)}: " + ", ".join(f"{reason} {number}" for reason, number in Counter(each).most_common())
+        for noun, each in (("trade", trades), ("spread", spreads))
+        if each
+    )
+    return "; ".join(told)
 
 
 def rule_of(reason: str) -> str:

@@ -12,13 +12,12 @@ from rich.text import Text
 
 from desk.domain.records import RunRecord
 from desk.report.new_york import clock
-from desk.report.spreads import endings_words, figures_words, open_words, spread_figures, spreads_line
+from desk.report.spreads import endings_words, figures_words, open_words, refusals_words, spread_figures, spreads_line
 from desk.report.statistics import RunStatistics, run_statistics
 from desk.report.terminal import COLUMNS, print_within
 from desk.report.wording import (
     NO_PROMISE,
     costs_words,
-    count,
     dollars,
     exits_line,
     gate_sentence,
@@ -100,8 +99,7 @@ def _trades(record: RunRecord, figures: RunStatistics) -> Iterator[Row]:
         yield "Average trip", f"{dollars(trips.average_usd, signed=True)}, {of_paid} of what was paid, held {days:.1f} days", ""
         yield "Exits", exits_line(trips, len(figures.gapped_stops)).removeprefix("Exits: "), ""
     yield from _spreads(record)
-    reasons = ", ".join(f"{reason} {number}" for reason, number in figures.refusals.items())
-    yield "Refused", f"{count(len(record.refusals), 'trade')}: {reasons}" if reasons else "none", ""
+    yield "Refused", refusals_words(figures.refusals) or "none", ""
     gate = gate_sentence(record)
     if gate:
         yield "Confidence gate", gate, ""

@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 
 from desk.domain.market import DailyBars, FloatArray
-from desk.domain.records import RunRecord, Trip
+from desk.domain.records import RunRecord, SpreadTrip
 from desk.report.statistics import exposure, max_drawdown_fraction, session_closes
 from desk.report.wording import BACKTEST
 
@@ -48,7 +48,7 @@ class Sharpe:
 class Figures:
     """One account in figures: fractions of one, money in dollars. `turnover_a_year` counts purchases and sales, in equities.
 
-    `sharpe` is None where the returns do not vary.
+    `sharpe` is None where the returns do not vary. `trades` counts round trips of shares and spreads, `spreads` the latter alone.
     """
 
     total_return_fraction: float
@@ -58,6 +58,7 @@ class Figures:
     trades: int
     exposure_fraction: float
     turnover_a_year: float
+    spreads: int = 0
 
 
 def curve_of(record: RunRecord) -> Curve:
@@ -82,9 +83,10 @@ def figures_of(record: RunRecord) -> Figures:
         costs_usd=record.costs_usd,
         max_drawdown_fraction=max_drawdown_fraction([point.equity_usd for point in record.equity]),
         sharpe=sharpe_of(curve.returns),
-        trades=len(record.trips),
+        trades=len(record.trips) + len(record.spreads),
         exposure_fraction=exposure(record.equity).average_fraction,
-        turnover_a_year=turnover_a_year(sum(_traded_usd(trip) for trip in record.trips), curve),
+        turnover_a_year=turnover_a_year(_shares_usd(record) + sum(map(_premiums_usd, record.spreads)), curve),
+        spreads=len(record.spreads),
     )
 
 
@@ -106,9 +108,12 @@ def sharpe_of(returns: FloatArray) -> Sharpe | None:
 
 
 def paid_fraction(record: RunRecord, modelled: float) -> float:
-    """What a backtest paid of each dollar traded; `modelled` for other runs, which measure costs by the decision's price."""
-    traded_usd = sum(_traded_usd(trip) for trip in record.trips)
-    return record.costs_usd / traded_usd if record.broker == BACKTEST and traded_usd > 0 else modelled
+    """What a backtest paid of each dollar of shares that it traded; `modelled` for other runs, which measure costs by the
+    decision's price.
+    """
+    traded_usd = _shares_usd(record)
+    paid_usd = record.costs_usd - record.spread_costs_usd
+    return paid_usd / traded_usd if record.broker == BACKTEST and traded_usd > 0 else modelled
 
 
 def turnover_a_year(traded_usd: float, curve: Curve) -> float:
@@ -153,8 +158,14 @@ def correlations(curves: Sequence[Curve]) -> FloatArray:
     return np.asarray(np.clip(scaled @ scaled.T / returns.shape[1], -1.0, 1.0))
 
 
-def _traded_usd(trip: Trip) -> float:
-    return trip.shares * (trip.entry_price + (trip.exit_price or 0.0))
+def _shares_usd(record: RunRecord) -> float:
+    """Shares bought and sold."""
+    return sum(trip.shares * (trip.entry_price + (trip.exit_price or 0.0)) for trip in record.trips)
+
+
+def _premiums_usd(trip: SpreadTrip) -> float:
+    """What came in for both puts together, and what leaving them took."""
+    return abs(trip.credit_usd) + abs(trip.debit_usd or 0.0)
 
 
 def _held_usd(bars: DailyBars, sessions: Sequence[date], paid_usd: float) -> FloatArray:

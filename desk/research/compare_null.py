@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 
 import numpy as np
@@ -57,7 +57,8 @@ def random_moments(record: RunRecord, cost_fraction: float, draws: int, seed: in
 
     Each keeps its symbol, its part of the equity and the number of sessions that it was held: bought at an open, sold at an
     open where it was so, else at a close, `cost_fraction` of the value for either. Its part of the equity is kept level while
-    it is held; where drawn trades overlap to more than the whole equity, each counts less.
+    it is held; where drawn trades overlap to more than the whole equity, each counts less. Option spreads, whose prices at other
+    moments no record has, stay where they were, in every draw: the cash of each comes on the day that it was closed.
     """
     curve = curve_of(record)
     placements = [found for trip in record.trips if (found := _placement(trip, record, curve)) is not None]
@@ -69,9 +70,10 @@ def random_moments(record: RunRecord, cost_fraction: float, draws: int, seed: in
         drawn.place(placement, generator)
     scale = 1 / np.maximum(drawn.invested, 1.0)
     costs = drawn.traded * scale * cost_fraction
-    grown = np.cumprod(1 + drawn.gains * scale - costs, axis=1)
+    grown = np.cumprod(1 + drawn.gains * scale - costs + _spread_gains(record, curve), axis=1)
     paths: FloatArray = np.hstack((np.ones((draws, 1)), grown)) * curve.start_usd
     medians = _medians(paths, costs, drawn.traded * scale, len(placements), float(np.minimum(drawn.kept, 1.0).mean()))
+    medians = replace(medians, trades=len(placements) + len(record.spreads), spreads=len(record.spreads))
     finals = paths[:, -1] / curve.start_usd - 1
     low, high = np.percentile(finals, CENTRAL)
     as_good = (1 + int((finals >= curve.path_usd[-1] / curve.start_usd - 1).sum())) / (draws + 1)
@@ -105,6 +107,17 @@ class _Drawn:
         self.kept[rows[:, None], columns[:, :last]] += trade.fraction
         if trade.is_sold:
             self.traded[rows, columns[:, -1]] += trade.fraction
+
+
+def _spread_gains(record: RunRecord, curve: Curve) -> FloatArray:
+    """What spreads that were closed in each session brought, of the equity before it, shape (n,)."""
+    gained = np.zeros(len(curve.sessions))
+    numbers = {day: number for number, day in enumerate(curve.sessions)}
+    for trip in record.spreads:
+        number = None if trip.closed_at is None else numbers.get(session_of(trip.closed_at))
+        if number is not None and curve.path_usd[number] > 0:
+            gained[number] += (trip.pnl_usd or 0.0) / curve.path_usd[number]
+    return gained
 
 
 def _placement(trip: Trip, record: RunRecord, curve: Curve) -> Placement | None:

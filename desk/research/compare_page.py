@@ -16,9 +16,10 @@ from desk.report.palette import LIGHT
 from desk.report.pictures import LOG_SCALE_FROM, moments, thinned
 from desk.report.statistics import drawdowns
 from desk.report.wording import NO_PROMISE, count, dollars, percent
-from desk.research.compare import HOLD, Comparison
+from desk.research.compare import HOLD, Comparison, Row
 from desk.research.compare_figures import Curve, Figures
 from desk.research.compare_null import Null
+from desk.research.compare_trips import Tally, trip_figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,15 @@ CLOSE = time(16, 0)
 COLORS = ("equity", "stop", "entry", "time", "line")
 HEADS = ("Account", "Return", "Costs", "Drawdown", "Sharpe", "Trades", "Exposure", "Turnover")
 NUMERIC = frozenset(range(1, len(HEADS)))
+TRIP_HEADS = ("Trades", "Closed", "Won", "Open", "P&L of closed", "Rest", "Change of equity")
+TRIP_NUMERIC = frozenset(range(1, len(TRIP_HEADS)))
+NULL_OF_SPREADS = "`backtests/spreads.py` has a null test of spreads: as many on days and names of chance."
+HOW_SPREADS_COUNT = (
+    "An option spread is one trade from its first fill until nothing of it is left, with all the cash that it brought and took; "
+    "one that is rolled ends there, and the next begins. Random moments move trades of shares alone and leave spreads where they "
+    f"were. {NULL_OF_SPREADS} Turnover counts what came in for both puts together and what leaving them took. Exposure counts "
+    "what of the equity is no cash, which a sold spread makes smaller: what it can lose is not in it."
+)
 HOW_IT_IS_MEASURED = (
     "Sharpe: mean over standard deviation of the daily returns, a year, without a risk-free rate, and its standard error, which "
     "allows for skew and fat tails (Lo 2002, Mertens 2002). Below two errors it is not distinguishable from zero.",
@@ -40,6 +50,7 @@ HOW_IT_IS_MEASURED = (
     "one period; of twenty variants that are compared, one falls below 5 % by chance.",
     "Buy and hold: an equal part in each of the symbols, bought at its first open with the same costs and kept.",
     "Turnover: purchases and sales over the average equity, a year. Drawdown: the deepest, from a high to a later low.",
+    "Rest: what of the change of the equity no closed trade explains: what open ones have gained or lost by the last close.",
 )
 
 
@@ -48,9 +59,35 @@ def table_rows(found: Comparison) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for row in found.rows:
         lines.append((row.label, *_cells(row.figures)))
-        lines.append(_null_cells(row.null) if row.null else ("  no trade to place at random", *[""] * (len(HEADS) - 1)))
+        lines.append(_null_cells(row.null) if row.null else (_no_null_words(row), *[""] * (len(HEADS) - 1)))
     lines.append((HOLD, *_cells(found.hold)))
     return lines
+
+
+def trip_rows(found: Comparison) -> list[tuple[str, ...]]:
+    """Cells in the order of `TRIP_HEADS`: a strategy's trades beside the change of its equity, then shares and spreads apart."""
+    lines: list[tuple[str, ...]] = []
+    for row in found.rows:
+        told = trip_figures(row.record)
+        beside = (dollars(told.rest_usd, signed=True), dollars(told.change_usd, signed=True))
+        lines.append((row.label, *_tally_cells(told.every), *beside))
+        lines += [(f"  {kind.value}", *_tally_cells(tally), "", "") for kind, tally in told.kinds.items()]
+    return lines
+
+
+def _tally_cells(tally: Tally) -> tuple[str, ...]:
+    return (f"{tally.closed:,}", f"{tally.won:,}", f"{tally.still_open:,}", dollars(tally.pnl_usd, signed=True))
+
+
+def how_it_is_measured(found: Comparison) -> tuple[str, ...]:
+    """The notes on the figures, with one on option spreads where anybody had some."""
+    has_spreads = any(row.figures.spreads for row in found.rows)
+    return (*HOW_IT_IS_MEASURED, HOW_SPREADS_COUNT) if has_spreads else HOW_IT_IS_MEASURED
+
+
+def _no_null_words(row: Row) -> str:
+    has_spreads_alone = row.figures.spreads == row.figures.trades > 0
+    return "  option spreads: not placed at random" if has_spreads_alone else "  no trade to place at random"
 
 
 def correlation_heads(found: Comparison) -> tuple[str, ...]:
@@ -150,13 +187,15 @@ def comparison_page(found: Comparison) -> str:
             element("h1", title),
             facts(dict(_facts(found))),
             element("h2", "In figures"),
-            _figures_table(found),
+            _quietened(HEADS, table_rows(found), NUMERIC),
             element("p", NO_PROMISE, class_="plain"),
+            element("h2", "What the trades came to"),
+            _quietened(TRIP_HEADS, trip_rows(found), TRIP_NUMERIC),
             element("h2", "Equity and drawdown"),
             picture,
             element("h2", "Correlation of daily returns"),
             table(correlation_heads(found), correlation_rows(found), frozenset(range(1, len(found.curves) + 1))),
-            bullets("To know when reading this", (*found.notes, *HOW_IT_IS_MEASURED)),
+            bullets("To know when reading this", (*found.notes, *how_it_is_measured(found))),
         ),
     )
 
@@ -176,12 +215,13 @@ def _facts(found: Comparison) -> Iterator[tuple[str, str]]:
     yield "Random moments", f"{count(found.draws, 'draw')}, seed {found.seed}"
 
 
-def _figures_table(found: Comparison) -> Html:
+def _quietened(heads: Sequence[str], lines: Sequence[Sequence[str]], numeric: frozenset[int]) -> Html:
+    """A table whose rows that begin with blanks belong to the one above."""
     rows = [
         tuple(element("span", cell.strip(), class_="quiet") for cell in cells) if cells[0].startswith("  ") else _bold(cells)
-        for cells in table_rows(found)
+        for cells in lines
     ]
-    return table(HEADS, rows, NUMERIC)
+    return table(heads, rows, numeric)
 
 
 def _bold(cells: Sequence[str]) -> tuple[str, ...]:

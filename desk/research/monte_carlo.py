@@ -20,6 +20,7 @@ from desk.domain.records import RunRecord
 from desk.report.new_york import session_of
 from desk.report.statistics import drawdowns
 from desk.research.compare_figures import curve_of
+from desk.research.compare_trips import outcomes
 
 FEWEST = 2  # of one return there is only one order
 QUANTILES = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
@@ -75,11 +76,14 @@ def day_returns_of(record: RunRecord) -> FloatArray:
 
 
 def trade_returns_of(record: RunRecord) -> FloatArray:
-    """What each closed trade won or lost, as a fraction of the equity before its session, in order of the exits, shape (n,)."""
+    """What each closed trade won or lost, as a fraction of the equity before its session, in order of the exits, shape (n,).
+
+    An option spread is one trade from its first fill until nothing of it is left, with all the cash that it brought and took.
+    """
     curve = curve_of(record)
     before = dict(zip(curve.sessions, curve.path_usd[:-1], strict=True))
-    closed = sorted((trip.exit_at, trip.pnl_usd or 0.0, trip.entry_at) for trip in record.trips if trip.exit_at is not None)
-    found = [pnl / before[day] for _, pnl, entry in closed if before.get(day := session_of(entry), 0.0) > 0]
+    closed = sorted((each.closed_at, each.pnl_usd or 0.0, each.opened_at) for each in outcomes(record) if each.closed_at)
+    found = [pnl / before[day] for _, pnl, opened in closed if before.get(day := session_of(opened), 0.0) > 0]
     return np.array(found, dtype=np.float64)
 
 

@@ -15,6 +15,8 @@ from desk.report.page import bullets, document, facts
 from desk.report.palette import LIGHT
 from desk.report.statistics import run_statistics
 from desk.report.wording import NO_PROMISE, costs_words, count, percent, period
+from desk.research.compare_page import NULL_OF_SPREADS
+from desk.research.compare_trips import Kind, trip_figures
 from desk.research.monte_carlo import QUANTILES, Bootstrap
 from desk.research.monte_carlo_runs import Drawn
 
@@ -32,10 +34,15 @@ HOW_IT_IS_DRAWN = (
     "It draws from one period: a fall that the run never saw is in none of the draws, so the true risk is larger. Nor does it "
     "say that the run's return was more than chance; the null test does that.",
     "Days count by their closes: a fall inside a session may be in the drawdown above the tables, and is in none of the draws.",
-    "Null test: the same trades at random moments, with the same costs. As good is the part of the draws that returned at least "
-    "what the run did, the run counted as one of them. A trade inside one session is drawn as a whole one, open to close.",
+    "Null test: the same trades of shares at random moments, with the same costs. As good is the part of the draws that returned "
+    "at least what the run did, the run counted as one of them. A trade inside one session is drawn as a whole one, open to "
+    "close.",
     "Time under water: the longest stretch below an earlier high. Trades are drawn one after the other, each as a part of the "
     "equity, although some were held at the same time.",
+)
+SPREADS_DRAWN = (
+    "An option spread is one trade from its first fill until nothing of it is left, with all the cash that it brought and took. "
+    f"The null test moves trades of shares alone and leaves spreads where they were. {NULL_OF_SPREADS}"
 )
 # Quantiles of the fan, from the outside in, and how strongly each band is tinted.
 BANDS = ((1, 5, 0.16), (2, 4, 0.24))
@@ -70,7 +77,7 @@ def headline(found: Drawn) -> Iterator[tuple[str, str]]:
     name, costs, measure = costs_words(record, run_statistics(record))
     yield "Run", f"{record.strategy} on {record.broker}, {period(record)}"
     yield "Prices", record.source
-    yield "Return", f"{percent(figures.total_return_fraction, signed=True)}, {count(figures.trades, 'trade')}"
+    yield "Return", f"{percent(figures.total_return_fraction, signed=True)}, {trades_words(found)}"
     yield name, f"{costs} {measure}, in the return"
     yield "Deepest drawdown", percent(figures.max_drawdown_fraction)
     yield "Null test", _null_words(found)
@@ -80,7 +87,7 @@ def headline(found: Drawn) -> Iterator[tuple[str, str]]:
 def _null_words(found: Drawn) -> str:
     null = found.null
     if null is None:
-        return "none: no trade whose prices are known"
+        return f"none: no trade {'of shares ' if found.figures.spreads else ''}whose prices are known"
     low, high = (percent(each, signed=True) for each in (null.low_return_fraction, null.high_return_fraction))
     middle = percent(null.medians.total_return_fraction, signed=True)
     return f"at random moments {middle} ({low} to {high}); {percent(null.as_good_fraction)} of the draws as good"
@@ -95,13 +102,28 @@ def notes_on(found: Drawn) -> Iterator[str]:
             "else could have come."
         )
     yield from HOW_IT_IS_DRAWN
+    if found.figures.spreads:
+        yield SPREADS_DRAWN
+
+
+def trades_words(found: Drawn) -> str:
+    """`5 trades, 2 of them option spreads`."""
+    trades, spreads = found.figures.trades, found.figures.spreads
+    return count(trades, "trade") + (f", {_of_them(spreads, trades)}" if spreads else "")
+
+
+def _of_them(spreads: int, trades: int) -> str:
+    return f"{'all' if spreads == trades else f'{spreads:,}'} of them option spreads"
 
 
 def section_titles(found: Drawn) -> Iterator[tuple[str, str, Bootstrap]]:
     """Title, unit and draws of each table: of the days, and of the trades where there are enough."""
-    for unit, drawn in (("session", found.days), ("trade", found.trades)):
+    told = trip_figures(found.record)
+    closed = told.kinds[Kind.SPREADS].closed if Kind.SPREADS in told.kinds else 0
+    spreads = f" ({_of_them(closed, told.every.closed)})" if closed else ""
+    for unit, drawn, more in (("session", found.days, ""), ("trade", found.trades, spreads)):
         if drawn is not None:
-            yield f"From {count(drawn.periods, unit)}, in blocks of {drawn.block} on average", unit, drawn
+            yield f"From {count(drawn.periods, unit)}{more}, in blocks of {drawn.block} on average", unit, drawn
 
 
 # ---- picture ---------------------------------------------------------------------------------------------------------------

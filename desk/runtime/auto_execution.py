@@ -29,6 +29,7 @@ from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
 from desk.core.spread_entry import Planned
 from desk.domain.errors import BrokerUnreachable, ConfigurationError, DeskError, Halted, ReconciliationBreak, Refused, UsageError
+from desk.domain.options import CONTRACT_SHARES
 from desk.domain.spreads import SpreadPhase
 from desk.journal.reader import JournalReader
 from desk.report.execution_log import ExecutionLog
@@ -59,7 +60,8 @@ class ExecutionResult:
 
     `alpaca_order_ids` are the broker's ids of the orders that were sent, the last one last; `position_id` is the spread's key,
     which `desk options close` takes. `status` is its phase, or "unfinished" while an order still rests. `credit_usd` is what the
-    fills brought, `expected_credit_usd` and `max_risk_usd` are of the plan, all contracts together.
+    fills brought and `max_risk_usd` the most that they can lose by it, while unfinished that of the plan; `expected_credit_usd`
+    is of the plan. All contracts together.
     """
 
     symbol: str
@@ -188,10 +190,10 @@ class AutoExecutionEngine:
         return ExecutionResult(
             symbol=plan.underlying,
             position_id=spread.key,
-            status=spread.phase.value if outcome.is_at_rest or spread.phase is SpreadPhase.OPEN else "unfinished",
+            status="unfinished" if is_unfinished(outcome) else spread.phase.value,
             contracts=min(spread.short, spread.long),
             expected_credit_usd=float(plan.credit * 100 * plan.contracts),
-            max_risk_usd=float(planned.spread.max_loss_usd * plan.contracts),
+            max_risk_usd=float(risk_usd(planned, outcome)),
             credit_usd=float(spread.credit_usd),
             alpaca_order_ids=ids,
             legs=tuple(leg for entry in sent[-1:] for leg in entry["legs"]),
@@ -277,6 +279,18 @@ class AutoExecutionEngine:
             behaviour=behaviour_digest(self._settings.behaviour),
         )
         return create(self._runs, path.name, identity)
+
+
+def risk_usd(planned: Planned, outcome: Outcome) -> Decimal:
+    """The most that what was entered loses, by the credit that really came in; what the plan may lose while an order rests."""
+    spread = outcome.spread
+    if is_unfinished(outcome):
+        return planned.spread.max_loss_usd * planned.plan.contracts
+    return planned.spread.width * CONTRACT_SHARES * spread.sold - spread.credit_usd
+
+
+def is_unfinished(outcome: Outcome) -> bool:
+    return not outcome.is_at_rest and outcome.spread.phase is not SpreadPhase.OPEN
 
 
 def orders_of(folder: RunFolder, settings: Settings, key: str) -> list[dict[str, Any]]:

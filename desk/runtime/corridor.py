@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from desk.core.ports import AccountFeed, MarketFeed
+from desk.core.spread_book import SpreadBook
 from desk.domain.decisions import Signal, Target
 from desk.domain.market import Market
 from desk.domain.trades import Account, Book
@@ -42,7 +43,7 @@ class Planner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """What one iteration saw and did, for whoever watches; `book` is the one it decided on."""
+    """What one iteration saw and did, for whoever watches; `book` and `spreads` are those that it decided on."""
 
     market: Market
     account: Account
@@ -50,6 +51,7 @@ class Iteration:
     signals: tuple[Signal, ...]
     decided: Decided
     hedge: HedgePlan | None = None
+    spreads: SpreadBook = field(default_factory=SpreadBook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Corridor:
 
     def iterate(self, planner: Planner) -> Iteration:
         """Run one iteration and return it; raises what the broker or the strategy raises, with nothing half-journaled."""
-        book = self.desk.book
+        book, spreads = self.desk.book, self.desk.spreads
         symbols = dict.fromkeys((*self.universe, *self.watched, *book.shares()))
         market = self.market_feed.observe(tuple(symbols))
         account = self.account_feed.account()
@@ -75,6 +77,6 @@ class Corridor:
         if self.spreads is not None:
             self.spreads.iterate(answer.opportunities, market.now)
         self.desk.finish_iteration(market.session, account, len(book.shares()))
-        iteration = Iteration(market, account, book, answer.signals, decided, answer.hedge)
+        iteration = Iteration(market, account, book, answer.signals, decided, answer.hedge, spreads)
         self.watch(iteration)
         return iteration

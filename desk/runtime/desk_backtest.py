@@ -14,7 +14,7 @@ from desk.data.history_feed import HistoryFeed
 from desk.data.intraday_feed import daily_from_intraday
 from desk.data.source import Source
 from desk.domain.market import DailyBars
-from desk.domain.records import RunRecord
+from desk.domain.records import RunRecord, SpreadTrip
 from desk.journal.memory import MemoryJournal
 from desk.runtime.account import LumibotAccountFeed
 from desk.runtime.backtest import BacktestOutcome, Costs, run_backtest
@@ -115,9 +115,19 @@ def _with_spreads(record: RunRecord, spreads: Sequence[SpreadTrade], side: Optio
     """What options cost, and what must be said of them; nothing where there were none."""
     if not spreads:
         return record
-    costs = side.venue.given_up_usd + sum(side.venue.fees_usd.values())
-    notes = side.history.notes(each.underlying for each in spreads)
-    return replace(record, costs_usd=record.costs_usd + float(costs), notes=(*record.notes, *notes))
+    fees = side.venue.fees_usd
+    costs_usd = float(side.venue.given_up_usd + sum(fees.values()))
+    return replace(
+        record,
+        costs_usd=record.costs_usd + costs_usd,
+        spread_costs_usd=costs_usd,
+        spreads=tuple(_less_fees(trip, float(fees.get(trip.key, 0))) for trip in record.spreads),
+        notes=(*record.notes, *side.history.notes(each.underlying for each in spreads)),
+    )
+
+
+def _less_fees(trip: SpreadTrip, fees_usd: float) -> SpreadTrip:
+    return replace(trip, fees_usd=fees_usd, pnl_usd=None if trip.pnl_usd is None else trip.pnl_usd - fees_usd)
 
 
 def _feed(histories: Mapping[str, DailyBars], broker: Any, has_intraday: bool) -> HistoryFeed:

@@ -23,7 +23,6 @@ from desk.domain.spreads import Spread
 from desk.domain.steps import NewOrder, Submit
 from desk.domain.trades import Book, Trade
 from options import occ
-from options.accounting import result_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 OPENING = time(9, 30)
@@ -91,14 +90,15 @@ def run_record(
 
 
 def spread_trips(spreads: SpreadBook) -> tuple[SpreadTrip, ...]:
-    """Every spread of which anything was sold, by its opening."""
-    sold = (spread for spread in (*spreads.closed.values(), *spreads.open.values()) if spread.sold)
-    return tuple(sorted(map(_spread_trip, sold), key=lambda trip: (trip.opened_at, trip.key)))
+    """Every spread of which anything was sold, by its opening; and those whose bought put alone came and went, for its cash."""
+    every = (*spreads.closed.values(), *spreads.open.values())
+    traded = (spread for spread in every if spread.sold or (spread.is_closed and spread.opened_at is not None))
+    return tuple(sorted(map(_spread_trip, traded), key=lambda trip: (trip.opened_at, trip.key)))
 
 
 def _spread_trip(spread: Spread) -> SpreadTrip:
     plan, short, long = spread.plan, occ.parse(spread.plan.short), occ.parse(spread.plan.long)
-    result = result_of(spread) if spread.is_closed else None
+    debit_usd = float(spread.credit_usd - spread.cash_usd) if spread.is_closed else None
     return SpreadTrip(
         key=plan.key,
         underlying=plan.underlying,
@@ -113,8 +113,8 @@ def _spread_trip(spread: Spread) -> SpreadTrip:
         credit_usd=float(spread.credit_usd),
         phase=spread.phase.value,
         closed_at=spread.closed_at,
-        debit_usd=None if result is None else float(result.debit_usd),
-        pnl_usd=None if result is None else float(result.pnl_usd),
+        debit_usd=debit_usd,
+        pnl_usd=float(spread.cash_usd) if spread.is_closed else None,
         exit_reason=spread.why if spread.is_closed else None,
     )
 
@@ -212,15 +212,16 @@ def _exit_reason(trade: Trade) -> str:
 
 
 def _refusals(rows: Sequence[Row]) -> Iterable[Refusal]:
-    """Each denial once a session: an hourly strategy asks again every hour."""
+    """Each denial once a session: an hourly strategy asks again every hour. A spread's says by its code what was in the way."""
     seen: set[tuple[date, str, str]] = set()
     for row in rows:
         value = row.value
         if isinstance(value, Denied):
-            mark = (row.at.date(), value.symbol, value.reason.value)
+            reason = str(value.detail.get("code", value.reason.value))
+            mark = (row.at.date(), value.symbol, reason)
             if mark not in seen:
                 seen.add(mark)
-                yield Refusal(row.at, value.symbol, value.reason.value, value.text)
+                yield Refusal(row.at, value.symbol, reason, value.text)
 
 
 def _daily(source: Source | None, symbols: set[str], sessions: Sequence[date]) -> Mapping[str, DailyBars]:

@@ -21,19 +21,18 @@ from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, T
 from desk.runtime.desk import Desk
 from desk.runtime.guardian import Hours
 from desk.runtime.spread_account import SpreadAccount, minutes_to_close
-from desk.runtime.spread_opener import is_session
+from desk.runtime.spread_opener import HIGHEST_OF_SPOT, LOWEST_OF_SPOT, is_session
 from desk.runtime.spreads import Spreads
 from options import occ
 from options.exits import Leave, Look, Roll, SpreadExit, wish
 from options.expirations import days_left, new_york_day
 from options.gates import Entry, calendar_refusal
+from options.naming import spread_name
 from options.refusals import SpreadRefusal
 from options.roll import RollTarget, roll_target
 
 log = logging.getLogger(__name__)
 Told = TypeVar("Told", OptionQuote, float)
-# Contracts are listed around the market; those further off are no candidates to roll into.
-LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
 # Quotes of the first minutes are wide, and an exit that takes them pays for it: rules that nothing hurries wait.
 AFTER_OPENING = timedelta(minutes=10)
 CAN_WAIT = frozenset({SpreadExit.DAYS, SpreadExit.PROFIT})
@@ -196,7 +195,8 @@ class SpreadKeeper:
         said = {key: _saying(spread) for key, spread in known.items()}
         for key, spread in known.items():
             if self._told.get(key) != said[key]:
-                self._show(f"{spread.plan.underlying} {spread.plan.short}/{spread.plan.long}: {said[key]}")
+                plan = spread.plan
+                self._show(f"{spread_name(plan.underlying, plan.short, plan.long)}: {said[key]}")
         self._told = {key: said[key] for key, spread in known.items() if not spread.is_closed}
 
 

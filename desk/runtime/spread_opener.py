@@ -21,8 +21,9 @@ from options.expirations import new_york_day
 from options.gates import AccountLook, Opportunity, opportunity_refusal
 from options.refusals import RefusalCode, SpreadRefusal
 
-# Strikes that are asked for, of the underlying's price: both puts of every usual choice lie between.
-LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.02
+# Strikes that are asked for, of the underlying's price: both puts of every usual choice lie between, and those that are held when
+# it has come to the sold strike.
+LOWEST_OF_SPOT, HIGHEST_OF_SPOT = 0.6, 1.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Watch:
             sold=tuple(line for step in decided.steps if (line := _sold(step, iteration.book)) is not None),
             refused=tuple(RefusalLine(denied.symbol, denied.reason.value, denied.text) for denied in decided.denied),
             events=(*events, *(text for step in decided.steps if (text := _cancel_text(step)))),
+            spreads=sum(bool(spread.contracts()) for spread in iteration.spreads.open.values()),
         )
 
     def _bought(self, step: Submit) -> ActionLine:

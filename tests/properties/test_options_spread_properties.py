@@ -16,7 +16,7 @@ from options import occ
 from options.candidate import BullPut
 from options.exits import Look, SpreadExit, next_rule, wish
 from options.expirations import ExpiryWindow, suitable_expirations
-from options.ladder import entry_credits, exit_debits, signed_credit, signed_debit
+from options.ladder import entry_credits, exit_debits
 from options.legs import Legs, SpreadChoice
 from options.listing import contract_of, is_adjusted
 from options.refusals import SpreadRefusal
@@ -87,7 +87,6 @@ def test_credits_fall_from_the_middle_to_the_floor_or_the_natural_price(
     assert list(prices) == sorted(prices, reverse=True)
     assert mid <= prices[0] < mid + PENNY
     assert count == 1 or prices[-1] - PENNY < max(floor, natural, PENNY) <= prices[-1]
-    assert all(signed_credit(price) < 0 for price in prices)
 
 
 @given(half_cents, half_cents, st.integers(1, 100), cents, rungs)
@@ -103,7 +102,6 @@ def test_debits_rise_from_the_middle_beyond_the_natural_price(
     assert prices[-1] == width or prices[-1] >= natural + beyond
     if count > 1 and PENNY <= mid <= width:
         assert mid - PENNY < prices[0] <= mid
-    assert all(signed_debit(price) > 0 for price in prices)
 
 
 @given(st.integers(-500, 500).map(lambda count: count * PENNY), st.integers(-500, 500).map(lambda count: count * PENNY), rungs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any
@@ -10,9 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desk.core.spread_entry import Planned
 from desk.domain.errors import UsageError
-from desk.runtime.auto_execution import AutoExecutionEngine, read_opportunity
+from desk.domain.options import OptionQuote
+from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadRules
+from desk.runtime.auto_execution import AutoExecutionEngine, read_opportunity, risk_usd
+from desk.runtime.spread_orders import Outcome
 from desk.settings.load import load_settings
+from options.candidate import BullPut
+from options.legs import Legs
 
 GIVEN = {"symbol": "AAPL", "asset_type": "OPTIONS", "strategy": "BULL_PUT_SPREAD", "final_score": 8.7, "confidence": 0.8}
 
@@ -92,3 +99,32 @@ def test_what_cannot_be_read_is_a_refusal_that_is_false_and_is_told() -> None:
     refusal = engine.execute_opportunity({"symbol": "AAPL", "final_score": "high"})
     assert not refusal
     assert said == ["AAPL: refused, opportunity: final_score is 'high': give a number from 0 to 10"]
+
+
+SHORT, LONG = "AAPL260220P00167000", "AAPL260220P00158000"
+NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
+
+
+def quote(symbol: str, price: str) -> OptionQuote:
+    return OptionQuote(symbol, Decimal(price), Decimal(price), NOW)
+
+
+def entered(phase: SpreadPhase, sold: int, credit_usd: str, *, at_rest: bool) -> Decimal:
+    """The risk that is told of two contracts planned, strikes 167 and 158, for 2.70, of which `sold` came in for `credit_usd`."""
+    short, long = quote(SHORT, "5.70"), quote(LONG, "3.00")
+    legs = Legs("AAPL", date(2026, 2, 20), 175.5, NOW, short, long, Decimal(167), Decimal(158))
+    chosen = BullPut(legs, 46, Decimal("2.70"))
+    plan = SpreadPlan("s1", "AAPL", SHORT, LONG, 2, Decimal("2.70"), Decimal("1.89"), SpreadRules(), "calm", NOW)
+    spread = Spread(plan, NOW, phase, short=sold, long=sold, sold=sold, credit_usd=Decimal(credit_usd))
+    return risk_usd(Planned(plan, chosen), Outcome(spread, at_rest))
+
+
+def test_the_risk_that_is_told_is_by_the_credit_that_came_in() -> None:
+    assert entered(SpreadPhase.OPEN, 2, "540", at_rest=True) == 2 * 630
+    assert entered(SpreadPhase.OPEN, 2, "500", at_rest=True) == 2 * 900 - 500
+    assert entered(SpreadPhase.OPEN, 1, "250", at_rest=True) == 900 - 250
+
+
+def test_while_an_order_rests_the_risk_is_the_plans() -> None:
+    assert entered(SpreadPhase.ENTERING, 0, "0", at_rest=False) == 2 * 630
+    assert entered(SpreadPhase.ENTERING, 1, "250", at_rest=False) == 2 * 630

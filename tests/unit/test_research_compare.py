@@ -8,20 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from research_runs import START_USD, at, bars, day, record, trip
+from research_runs import START_USD, bars, day, made_comparison, record, trip
 
-from desk.data.source import Instrument, Source
 from desk.domain.decisions import Signal, Target
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.research import compare_contenders
-from desk.research.compare import HOLD, Comparison, Row, Stage, stage
+from desk.research.compare import HOLD, stage
 from desk.research.compare_contenders import Wish, contender
 from desk.research.compare_figures import (
     SESSIONS_A_YEAR,
     Curve,
     buy_and_hold,
     correlations,
-    curve_of,
     figures_of,
     paid_fraction,
     sharpe_of,
@@ -252,21 +250,6 @@ def test_a_run_without_trades_or_without_their_prices_has_no_null():
 
 
 # ---- table and page --------------------------------------------------------------------------------------------------------
-
-
-def made_comparison(label: str = "made") -> Comparison:
-    prices = bars((100 * np.cumprod(1 + np.random.default_rng(3).normal(0, 0.02, 30))).tolist())
-    values = (START_USD * np.cumprod(1 + np.random.default_rng(4).normal(0, 0.01, 30))).tolist()
-    run, idle = record(values, [trip(5, 9)], prices), record([START_USD] * 30)
-    curves = {label: curve_of(run), "idle": curve_of(idle)}
-    curves[HOLD], hold = buy_and_hold([prices], curves[label].sessions, START_USD, 0.0006)
-    rows = (
-        Row(label, run, figures_of(run), random_moments(run, 0.0006, 50, 1)),
-        Row("idle", idle, figures_of(idle), random_moments(idle, 0.0006, 50, 1)),
-    )
-    source = Source("made", "made up", {}, {"AAA": Instrument("AAA", "made")})
-    where = Stage(source, ("AAA",), at(0).date(), at(29).date())
-    return Comparison(where, 1.0, 5.0, rows, hold, curves, correlations(tuple(curves.values())), 50, 1)
 
 
 def test_under_every_strategy_stands_its_null_and_last_comes_holding():

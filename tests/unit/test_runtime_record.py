@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from desk.core.book import with_event, with_refusal, with_step
+from desk.core.spread_book import SpreadBook
 from desk.data.source import Source
 from desk.domain.breaks import Break
 from desk.domain.decisions import Denied, FixedExit, Intent, IntentKind, Reason
+from desk.domain.grown import Grown
 from desk.domain.journal import BreakFound, BrokerRefusal, IterationDone, Row, RowValue
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side, TimeInForce
 from desk.domain.records import RunRecord
+from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadRules
 from desk.domain.steps import Cancel, Replace, Submit
 from desk.domain.trades import Book
-from desk.runtime.record import Counts, RunFacts, counts, gate_refusals, run_record
+from desk.runtime.record import Counts, RunFacts, counts, gate_refusals, run_record, spread_trips
 
 DAY = datetime(2008, 9, 2, 14, 30, tzinfo=UTC)
 FACTS = RunFacts("combined", "exchange", "five real stocks", 7, gate_threshold=0.6, gate_enforced=False)
@@ -211,6 +216,34 @@ def test_a_denial_is_told_once_a_session_however_often_it_was_asked() -> None:
         (2, "AAA", "CASH"),
         (2, "AAA", "MAX_POSITION"),
         (3, "AAA", "CASH"),
+    ]
+
+
+def test_denials_of_spreads_are_told_apart_by_their_codes() -> None:
+    codes = ("risk_budget", "score", "risk_budget")
+    rows = [Row(DAY + timedelta(hours=n), Denied("AAA", Reason.SPREAD, code, {"code": code})) for n, code in enumerate(codes)]
+    told = run_record(rows, Book(), None, FACTS).refusals
+    assert [one.reason for one in told] == ["risk_budget", "score"]
+
+
+def test_a_spread_is_a_trip_from_its_first_fill_with_all_its_cash_even_when_only_its_bought_put_came_and_went() -> None:
+    plan = SpreadPlan(
+        "s1", "AAA", "AAA240216P00095000", "AAA240216P00090000", 1, Decimal(1), Decimal("0.70"), SpreadRules(), "calm", DAY
+    )
+    told: dict[str, Any] = {
+        "opened_at": DAY,
+        "closed_at": DAY + timedelta(hours=1),
+        "phase": SpreadPhase.CLOSED,
+        "why": "entry over",
+    }
+    alone = Spread(plan, DAY, credit_usd=Decimal(-60), cash_usd=Decimal(-10), **told)
+    whole = Spread(replace(plan, key="s2"), DAY, sold=1, credit_usd=Decimal(90), cash_usd=Decimal(40), **told)
+    never = Spread(replace(plan, key="s3"), DAY, **(told | {"opened_at": None}))
+    book = SpreadBook(closed=Grown((each.key, each) for each in (alone, whole, never)))
+    trips = spread_trips(book)
+    assert [(trip.key, trip.contracts, trip.credit_usd, trip.debit_usd, trip.pnl_usd) for trip in trips] == [
+        ("s1", 0, -60.0, -50.0, -10.0),
+        ("s2", 1, 90.0, 50.0, 40.0),
     ]
 
 

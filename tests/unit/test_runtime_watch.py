@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from desk.core.spread_book import SpreadBook
 from desk.domain.decisions import Denied, FixedExit, Intent, IntentKind, Mode, Reason
 from desk.domain.journal import Acknowledged, BrokerRefusal, ModeChanged, RowValue
 from desk.domain.market import DailyBars, Market
 from desk.domain.orders import Fill, GroupRole, OrderClass, OrderEvent, OrderSpec, OrderStatus, OrderType, Side
+from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadRules
 from desk.domain.steps import Cancel, Replace, Step, Submit
 from desk.domain.trades import Account, Book, Trade
 from desk.report.console import RunConsole
@@ -46,6 +48,7 @@ def told(
     trades: Sequence[Trade] = (),
     closed: Sequence[Trade] = (),
     sessions: Sequence[date] | None = None,
+    spreads: Sequence[Spread] = (),
 ) -> str:
     """Everything that one iteration prints, on one line."""
     screen = io.StringIO()
@@ -54,6 +57,7 @@ def told(
     book = Book(MappingProxyType({trade.key: trade for trade in trades}), tuple(closed))
     decided = Decided(tuple(steps), tuple(denied), (), tuple(news))
     iteration = Iteration(Market(NOW, NOW.date(), {"AAA": bars}), Account(100_000.0, 90_000.0, {}), book, (), decided)
+    iteration = replace(iteration, spreads=SpreadBook(MappingProxyType({spread.key: spread for spread in spreads})))
     with RunConsole(Console(file=screen, width=200), None) as console:
         Watch(console, sessions, gate_words(0.6, enforced=False)).iteration(iteration)
     return " ".join(screen.getvalue().split())
@@ -83,6 +87,16 @@ def test_a_position_is_told_with_its_distance_to_stop_and_target() -> None:
     text = told(trades=[HELD])
     assert "1 position" in text and "100.10" in text and "101.00" in text
     assert "NOT PROTECTED" not in text
+
+
+def test_spreads_that_hold_something_are_counted_and_one_that_is_being_entered_is_not() -> None:
+    plan = SpreadPlan(
+        "s1", "AAA", "AAA240216P00095000", "AAA240216P00090000", 1, Decimal(1), Decimal("0.70"), SpreadRules(), "calm", NOW
+    )
+    entering = Spread(plan, NOW)
+    held = Spread(replace(plan, key="s2"), NOW, SpreadPhase.OPEN, short=1, long=1, sold=1)
+    assert "1 position, 1 spread cash" in told(trades=[HELD], spreads=[entering, held])
+    assert "spread" not in told(trades=[HELD], spreads=[entering])
 
 
 def test_a_position_without_an_exit_is_shouted_about() -> None:

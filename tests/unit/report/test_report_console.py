@@ -47,6 +47,14 @@ def test_a_quiet_iteration_takes_one_line_with_time_equity_and_positions() -> No
     ]
 
 
+def test_open_spreads_are_counted_beside_positions_and_only_where_there_are_some() -> None:
+    bare = replace(HELD, protected=False)
+    lines = run(view(0), view(1, spreads=1), view(2, positions=(), spreads=2), view(3, positions=(bare,), spreads=1)).splitlines()
+    ends = [line.partition("$100,123.45  ")[2] for line in lines[2:]]
+    assert ends == ["1 position, 1 spread", "0 positions, 2 spreads", "1 position, 1 spread, 1 NOT PROTECTED"]
+    assert "spread" not in lines[0]
+
+
 def test_the_first_iteration_of_a_session_lists_positions_with_distance_to_stop_and_target() -> None:
     lines = run(view(0), view(1), view(0, day=1)).splitlines()
     held = "  hold    AAPL       91 at    100.00  now    102.00   +2.0 %  stop   -6.9 %  target  +12.7 %"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -66,6 +67,36 @@ def test_an_order_tells_its_ids_legs_prices_status_and_reason() -> None:
         (SHORT, "id-leg_1", 5.7, "sell_to_open"),
         (LONG, "id-leg_2", 3.0, "buy_to_open"),
     ]
+
+
+def test_the_whole_order_tells_its_units_and_their_net_price_by_its_legs() -> None:
+    (entry,) = read(*FILLED).entries(DAY)
+    assert (entry["filled"], entry["average_price"]) == (1, -2.7)
+
+
+def test_a_unit_is_filled_when_every_leg_is() -> None:
+    (entry,) = read(*FILLED[:3]).entries(DAY)
+    assert [leg["filled"] for leg in entry["legs"]] == [1, 0]
+    assert (entry["filled"], entry["average_price"]) == (0, None)
+
+
+def test_a_debit_is_above_zero_and_ratios_count() -> None:
+    legs = (Leg(SHORT, 1, PositionIntent.BUY_TO_CLOSE), Leg(LONG, 2, PositionIntent.SELL_TO_CLOSE))
+    spec = replace(order("k-1").spec, quantity=3, legs=legs)
+    fills = (
+        Fill("a", "k-1", SHORT, Side.BUY, 2, Decimal("5.70"), AT, GroupRole.LEG_1, 2),
+        Fill("b", "k-1", SHORT, Side.BUY, 1, Decimal("5.40"), AT, GroupRole.LEG_1, 3),
+        Fill("c", "k-1", LONG, Side.SELL, 5, Decimal("1.00"), AT, GroupRole.LEG_2, 5),
+    )
+    told = [OrderEvent("k-1", fill.role, OrderStatus.PARTIALLY_FILLED, AT, "id", fill) for fill in fills]
+    (entry,) = read(SpreadOrder(spec, "spread-1", "leaves"), *told).entries(DAY)
+    assert (entry["filled"], entry["average_price"]) == (2, 3.6)
+
+
+def test_an_order_without_legs_tells_what_it_filled_itself() -> None:
+    spec = OrderSpec("k-1", SHORT, Side.BUY, 1, OrderType.LIMIT, limit_price=Decimal("5.80"))
+    (entry,) = read(SpreadOrder(spec, "spread-1", "leaves"), filled("k-1", GroupRole.ENTRY, SHORT, "5.70")).entries(DAY)
+    assert (entry["filled"], entry["average_price"], entry["legs"]) == (1, 5.7, [])
 
 
 def test_a_fill_that_is_told_twice_counts_once() -> None:

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from desk.domain.records import RunRecord, SpreadTrip
+from desk.domain.records import Refusal, RunRecord, SpreadTrip
 from desk.report.html import report_page
 from desk.report.spread_pictures import payoff_picture, payoff_usd
-from desk.report.spreads import endings_words, figures_words, spread_figures, spreads_line, spreads_section
+from desk.report.spreads import REFUSAL_WORDS, endings_words, figures_words, spread_figures, spreads_line, spreads_section
 from desk.report.summary import print_summary
+from options.refusals import RefusalCode
 
 AT = datetime(2012, 1, 3, 15, 0, tzinfo=UTC)
 OPEN = SpreadTrip(
@@ -55,6 +56,19 @@ def test_summary_of_a_run_with_spreads_tells_them_beside_its_round_trips(record:
     assert "AAPL 50/47 of 2012-02-17, 2 contracts at a credit of 0.46, can lose $508.00" in text
     assert max(map(len, text.splitlines())) <= 100
     assert "Spreads" not in summary(record)
+
+
+def test_refusals_of_spreads_are_counted_by_what_was_in_the_way_in_words(record: RunRecord) -> None:
+    refused = [Refusal(AT, "IBM", code, "a text") for code in ("risk_budget", "score", "risk_budget")]
+    text = summary(replace(record, refusals=(Refusal(AT, "IBM", "CASH", "a text"), *refused)))
+    assert "1 trade: CASH 1; 3 spreads: risk above the budget 2, score too low 1" in text
+    alone = summary(replace(record, refusals=tuple(refused)))
+    assert "Refused            3 spreads: risk above the budget 2" in alone
+
+
+def test_every_refusal_of_a_spread_has_words() -> None:
+    assert set(REFUSAL_WORDS) == set(RefusalCode)
+    assert len(set(REFUSAL_WORDS.values())) == len(RefusalCode)
 
 
 def test_page_has_a_row_and_a_picture_for_each_spread(record: RunRecord) -> None:
