@@ -12,6 +12,7 @@ market.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,9 +39,11 @@ from desk.research.random_spreads import random_run
 from desk.runtime.desk_backtest import DeskBacktest, backtest_desk
 from desk.runtime.option_history import Fills, OptionAssumptions, assumption
 from desk.runtime.spread_trades import SpreadTrade
+from desk.settings import problems
 from desk.settings.behaviour import Behaviour
 from desk.settings.load import load_settings
 from options.accounting import SpreadFigures, SpreadResult, figures
+from options.naming import spread_name
 from strategies.bull_put_spread import BullPutSpread
 
 COLUMNS = 130
@@ -75,19 +78,27 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _behaviour(config: Path | None, settings: str) -> Behaviour:
-    behaviour = load_settings(config=config).behaviour
-    given = {**behaviour.spreads.model_dump(), **_pairs(settings)}
+    plain = load_settings(config=config).behaviour.model_dump()
     try:
-        return behaviour.model_copy(update={"spreads": type(behaviour.spreads).model_validate(given, strict=False)})
+        return Behaviour.model_validate({**plain, "spreads": {**plain["spreads"], **_pairs(settings)}})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "spreads"
-        raise UsageError(f"--strategy-settings {name}: {first['msg']}; docs/settings.md lists the block `spreads`") from None
+        raise UsageError(problems.told(error, "--strategy-settings", {})) from None
 
 
 def _pairs(text: str) -> Mapping[str, object]:
-    pairs = [each.partition("=") for each in text.split(",") if each.strip()]
-    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
+    """`width_usd=5,short_delta=0.2`; a comma inside a value is none that parts."""
+    return dict(_pair(each.strip()) for each in re.split(r",(?=\s*\w+\s*=)", text) if each.strip())
+
+
+def _pair(text: str) -> tuple[str, object]:
+    name, sign, value = text.partition("=")
+    fix = "write NAME=VALUE,..., each value as in YAML, such as width_usd=5"
+    if not (name.strip() and sign):
+        raise UsageError(f"--strategy-settings {text}: {fix}")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--strategy-settings {text}: {value} is not valid YAML; {fix}") from None
 
 
 def _market(options: argparse.Namespace) -> tuple[Source, OptionAssumptions]:
@@ -183,13 +194,12 @@ def _by_rule(spreads: Sequence[SpreadTrade], fills: Fills) -> Table:
 
 
 def _trades(spreads: Sequence[SpreadTrade], fills: Fills) -> Table:
-    names = ("opened", "closed", "sold", "bought", "contracts", "credit", "P&L", "ended by")
+    names = ("opened", "closed", "spread", "contracts", "credit", "P&L", "ended by")
     rows = [
         (
             f"{trade.opened_at:%Y-%m-%d}",
             f"{trade.closed_at:%Y-%m-%d}" if trade.closed_at else "",
-            trade.short,
-            trade.long,
+            spread_name(trade.underlying, trade.short, trade.long),
             str(trade.contracts),
             f"{trade.credit:.2f}",
             "" if trade.result is None else f"{trade.result.pnl_usd:,.2f}",
@@ -219,7 +229,7 @@ def _results(spreads: Sequence[SpreadTrade]) -> list[SpreadResult]:
 
 def _null_words(chosen: DeskBacktest, null: Sequence[DeskBacktest]) -> list[str]:
     if not null:
-        return ["Null test: none, since no spread filled."]
+        return [f"Null test: none, since {'none was asked for' if _filled(chosen) else 'no spread filled'}."]
     theirs = sorted(_usd_a_spread(run) for run in null if _filled(run))
     mine, counts = _usd_a_spread(chosen), sorted(_filled(run) for run in null)
     if not theirs:

@@ -6,7 +6,7 @@ Weekly and monthly contracts expire on Fridays, on the session before where the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ IsSession = Callable[[date], bool]
 # Regular close; a half day's last three hours are of no account to a price weeks before.
 CLOSE = time(16, 0)
 _FRIDAY = 4
+# Expirations that a refusal lists.
+MOST_SHOWN = 6
 _DAY = timedelta(days=1)
 
 
@@ -70,22 +72,27 @@ def suitable_expirations(
     return tuple(sorted(weekly, key=lambda day: (abs((day - today).days - window.target_days), day)))
 
 
-def choose_expiration(
-    underlying: str, listed: Iterable[date], today: date, is_session: IsSession, window: ExpiryWindow | None = None
-) -> date | SpreadRefusal:
-    """The best of `suitable_expirations`, or NO_EXPIRATION."""
-    days, window = tuple(listed), window or ExpiryWindow()
-    found = suitable_expirations(days, today, is_session, window)
-    return found[0] if found else no_expiration(underlying, days, today, window)
-
-
-def no_expiration(underlying: str, listed: Iterable[date], today: date, window: ExpiryWindow) -> SpreadRefusal:
-    """The refusal that tells what is listed instead."""
-    ahead = sorted(day for day in set(listed) if day >= today)
-    shown = ", ".join(f"{day} ({(day - today).days} days)" for day in ahead[:6]) or "none"
+def no_expiration(
+    underlying: str, listed: Iterable[date], today: date, window: ExpiryWindow, after: date | None = None
+) -> SpreadRefusal:
+    """The refusal that tells what was looked for and what is listed instead; a roll looks `after` the day that it leaves."""
+    first, last = today + window.min_days * _DAY, today + window.max_days * _DAY
+    ahead = sorted({day for day in listed if day >= today})
+    later = "" if after is None else f" after {after}, the day of the puts that are held,"
+    # Days that were looked at and are still no answer would read like a contradiction.
+    was_seen = any(first <= day <= last and (after is None or day > after) for day in ahead)
+    why = "; a week's last session alone is taken" if was_seen else ""
+    fix = "Widen min_days and max_days" if after is None else "Raise max_days, roll it on a later day, or close it"
     return SpreadRefusal(
         RefusalCode.NO_EXPIRATION,
         underlying,
-        f"no weekly expiration in {window.min_days} to {window.max_days} days; listed from today on: {shown}. "
-        "Widen min_days and max_days, or fetch the chain with expiration dates that reach as far",
+        f"no weekly expiration{later} in {window.min_days} to {window.max_days} days, {first} to {last}; "
+        f"listed: {_listed_words(ahead, today, window)}{why}. {fix}",
     )
+
+
+def _listed_words(ahead: Sequence[date], today: date, window: ExpiryWindow) -> str:
+    """Those that are nearest to what is wanted, and how many more there are."""
+    nearest = sorted(ahead, key=lambda day: (abs((day - today).days - window.target_days), day))[:MOST_SHOWN]
+    shown = ", ".join(f"{day:%a} {day} ({(day - today).days} days)" for day in sorted(nearest)) or "none"
+    return shown if len(ahead) <= MOST_SHOWN else f"{shown}, and {len(ahead) - MOST_SHOWN} more"

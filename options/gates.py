@@ -118,10 +118,12 @@ def calendar_refusal(entry: Entry, now: datetime, limits: EntryLimits) -> Spread
 def _market(_opportunity: Opportunity, account: AccountLook, _limits: EntryLimits) -> Problem | None:
     if account.is_market_open:
         return None
-    return (
-        RefusalCode.MARKET_CLOSED,
-        f"the market is closed at {account.now:%Y-%m-%d %H:%M %Z}: options trade in regular hours alone",
-    )
+    return RefusalCode.MARKET_CLOSED, closed_at(account.now)
+
+
+def closed_at(now: datetime) -> str:
+    """Why nothing is sent at `now` (aware), outside regular hours."""
+    return f"the market is closed at {now.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York: options trade in regular hours alone"
 
 
 def _level(_opportunity: Opportunity, account: AccountLook, limits: EntryLimits) -> Problem | None:

@@ -148,7 +148,7 @@ def _known_put(chain: Chain, symbol: str, now: datetime, roots: Collection[str])
     if days_left(said.expiration, now) < 0:
         return SpreadRefusal(RefusalCode.EXPIRED, chain.underlying, f"{symbol} expired on {said.expiration}: name a later one")
     if symbol not in chain.quotes:
-        text = f"{symbol} is not in the chain: check expiration and strike, or fetch the chain with both in its range"
+        text = f"{symbol} is not quoted: check its expiration and strike, for it may not be listed"
         return SpreadRefusal(RefusalCode.UNKNOWN_CONTRACT, chain.underlying, text)
     return said
 

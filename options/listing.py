@@ -59,7 +59,7 @@ def slices(chain: Chain, roots: Collection[str] = ()) -> dict[date, PutSlice] | 
     """The standard puts by expiration; of two roots that expire on one day the one with more strikes. ADJUSTED, DATA."""
     if not (math.isfinite(chain.spot) and chain.spot > 0):
         return SpreadRefusal(
-            RefusalCode.DATA, chain.underlying, f"the chain's spot is {chain.spot}: fetch the stock's price again"
+            RefusalCode.DATA, chain.underlying, f"the stock's price is told as {chain.spot}: ask again in a minute"
         )
     listed: dict[tuple[date, str], list[tuple[Decimal, OptionQuote]]] = defaultdict(list)
     adjusted: set[str] = set()
@@ -90,5 +90,5 @@ def _nothing_listed(chain: Chain, adjusted: set[str]) -> SpreadRefusal:
     if adjusted:
         text = f"only adjusted puts are quoted ({', '.join(sorted(adjusted))}), whose contracts are not for 100 shares"
         return SpreadRefusal(RefusalCode.ADJUSTED, chain.underlying, f"{text}: trade another underlying")
-    text = "the chain quotes no put: fetch it with type=put and expiration dates, or trade another underlying"
+    text = "no put is quoted for the days that are looked at: widen min_days and max_days, or trade another underlying"
     return SpreadRefusal(RefusalCode.DATA, chain.underlying, text)

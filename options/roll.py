@@ -71,7 +71,7 @@ def _later(
         return listed
     today, window = new_york_day(now), choice.spread.window
     days = suitable_expirations((day for day in listed if day > held.expiration), today, is_session, window)
-    return tuple(listed[day] for day in days) or no_expiration(chain.underlying, listed, today, window)
+    return tuple(listed[day] for day in days) or no_expiration(chain.underlying, listed, today, window, held.expiration)
 
 
 def _best(held: Legs, later: tuple[PutSlice, ...], choice: RollChoice, now: datetime) -> RollTarget | SpreadRefusal:

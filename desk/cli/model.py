@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +34,9 @@ from desk.model.training import bars_hash
 app = typer.Typer(no_args_is_help=True, help="Trained models: what they are worth, and whether they may still speak.")
 Identity = Annotated[str, typer.Argument(metavar="ID", help="As `desk model list` shows it.")]
 AnyIdentity = Annotated[str | None, typer.Argument(metavar="[ID]", help="One model; it ends with code 5 when that is refused.")]
+
+# Models that a message names.
+MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +126,21 @@ def health_of(
         raise Refused(f"model {identity} is refused: {'; '.join(judged[0].reasons)}. Train a new one with: desk train")
 
 
-def _store_with(models: Any, identity: str) -> ModelStore:
+def _store_with(models: Path, identity: str) -> ModelStore:
     store = ModelStore(models)
-    if identity not in store:
-        there = ", ".join(store.identities()) or "none"
-        raise UsageError(
-            f"there is no model {identity} in {models}; there are: {there}. `desk train` makes one, --models DIR looks elsewhere"
-        )
+    there = store.identities()
+    if identity not in there:
+        raise UsageError(f"there is no model {identity} in {models}; {_choice(there)}")
     return store
+
+
+def _choice(there: Sequence[str]) -> str:
+    """What a person can do who named a model that is not there."""
+    elsewhere = "--models DIR looks elsewhere (a run keeps its own in RUN/models)"
+    if not there:
+        return f"there is none. `desk train` makes one; {elsewhere}"
+    shown = ", ".join(there[:MOST_SHOWN]) + (", ..." if len(there) > MOST_SHOWN else "")
+    return f"give one of: {shown}. `desk model list` tells what they are, `desk train` makes one; {elsewhere}"
 
 
 def _judged(store: ModelStore, identity: str, lesson: Lesson) -> Judged:
@@ -179,7 +190,7 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _print(judged: list[Judged], lesson: Lesson, models: Any) -> None:
+def _print(judged: list[Judged], lesson: Lesson, models: Path) -> None:
     out = console()
     if not judged:
         out.print(Text(f"No model lies in {models}: `desk train` makes one."))

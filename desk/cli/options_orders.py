@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.text import Text
@@ -17,15 +18,14 @@ from desk.cli import look_options
 from desk.cli.broker_choice import check_live
 from desk.cli.journal import RunOption
 from desk.cli.look_options import JsonOption, folder_of, looking, settings_of, show
-from desk.cli.options_plans import Plan, close_plan, open_object, roll_plan
+from desk.cli.options_plans import Plan, close_plan, open_plan, roll_plan
 from desk.cli.outcome import resume_command
 from desk.cli.protect import AccountOption, LiveOption
 from desk.cli.tables import print_json
 from desk.core.ports import Clock
-from desk.core.spread_entry import Planned
 from desk.domain.errors import Refused, UsageError
 from desk.domain.spreads import Spread
-from desk.report.spread_words import laid_out, plan_lines, plan_title
+from desk.report.spread_words import laid_out
 from desk.report.wording import count, dollars
 from desk.runtime.alpaca_run import check_account
 from desk.runtime.auto_execution import orders_of
@@ -36,9 +36,7 @@ from desk.runtime.spread_build import policy_of, standing_of
 from desk.runtime.spread_desk import SpreadDesk, at_alpaca, on_exchange, rehearsal
 from desk.runtime.spread_opener import SpreadOpener
 from desk.runtime.spread_orders import (
-    ClosePlan,
     Outcome,
-    Wanted,
     close_now,
     contract_named,
     find_spread,
@@ -63,6 +61,7 @@ NextOption = Annotated[
 ]
 NamedArgument = Annotated[str, typer.Argument(metavar="KEY-OR-SYMBOL", help="The spread's key, or its underlying.")]
 EXIT_REFUSED = 5
+Found = TypeVar("Found")
 
 
 def open_(
@@ -88,13 +87,12 @@ def open_(
     puts = _wanted(symbol, short, long, expiration)
     told = wanted_by_hand(symbol, score, confidence, price, None if max_risk is None else Decimal(repr(max_risk)))
     wanted = replace(told, short=puts[0], long=puts[1])
-    order = _Order("open", folder_of(run, "desk options open"), yes, live, account, next_session)
-    with order.desk() as at:
-        said = _Open(at, wanted)
-        if at.doing is None:
-            order.told(said.plan(plan_to_open(at.opener, wanted, at.clock)))
-        else:
-            order.done(said.plan, open_now(at.doing, wanted, said.planned.append), said.planned)
+    order = _Order("open", run, yes, live, account, next_session)
+    order.go(
+        plan=lambda at: plan_to_open(at.opener, wanted, at.clock),
+        do=lambda desk, say: open_now(desk, wanted, say),
+        words=lambda at, found: open_plan(found, policy_for(at.opener.policy, wanted).limits.max_risk_usd),
+    )
     order.tell(as_json)
 
 
@@ -108,13 +106,12 @@ def close(
     as_json: JsonOption = False,
 ) -> None:
     """Plan to leave a spread, and leave it with --yes: from the middle's price to the natural one. Exit code 5: refused."""
-    order = _Order("close", folder_of(run, "desk options close"), yes, live, account, next_session)
-    with order.desk() as at:
-        planned: list[ClosePlan] = []
-        if at.doing is None:
-            order.told(close_plan(plan_to_close(at.opener, find_spread(dict(at.opener.desk.spreads.open), named), at.clock)))
-        else:
-            order.done(close_plan, close_now(at.doing, named, planned.append), planned)
+    order = _Order("close", run, yes, live, account, next_session)
+    order.go(
+        plan=lambda at: plan_to_close(at.opener, at.spread(named), at.clock),
+        do=lambda desk, say: close_now(desk, named, say),
+        words=lambda _, found: close_plan(found),
+    )
     order.tell(as_json)
 
 
@@ -128,15 +125,12 @@ def roll(
     as_json: JsonOption = False,
 ) -> None:
     """Plan to move a spread to a later expiration for a credit, and do it with --yes in one order. Exit code 5: refused."""
-    order = _Order("roll", folder_of(run, "desk options roll"), yes, live, account, next_session)
-    with order.desk() as at:
-        planned: list[tuple[Spread, RollTarget]] = []
-        if at.doing is None:
-            spread = find_spread(dict(at.opener.desk.spreads.open), named)
-            found = plan_to_roll(at.opener, spread, at.clock)
-            order.told(found if isinstance(found, SpreadRefusal) else roll_plan((spread, found)))
-        else:
-            order.done(roll_plan, roll_now(at.doing, named, lambda spread, into: planned.append((spread, into))), planned)
+    order = _Order("roll", run, yes, live, account, next_session)
+    order.go(
+        plan=lambda at: _roll(at, at.spread(named)),
+        do=lambda desk, say: roll_now(desk, named, lambda spread, into: say((spread, into))),
+        words=lambda _, found: roll_plan(*found),
+    )
     order.tell(as_json)
 
 
@@ -156,6 +150,14 @@ def _wanted(symbol: str, short: str | None, long: str | None, expiration: str | 
     return contract_named(symbol, short, day), contract_named(symbol, long, day)
 
 
+def _roll(at: _At, spread: Spread) -> tuple[Spread, RollTarget] | SpreadRefusal:
+    found = plan_to_roll(at.opener, spread, at.clock)
+    return found if isinstance(found, SpreadRefusal) else (spread, found)
+
+
+# ---- one order ---------------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class _At:
     """Where a plan is made; `doing` is the open desk where it is also done."""
@@ -164,31 +166,19 @@ class _At:
     clock: Clock
     doing: SpreadDesk | None = None
 
-
-@dataclass(frozen=True)
-class _Open:
-    at: _At
-    wanted: Wanted
-    planned: list[Planned] = field(default_factory=list)
-
-    def plan(self, found: Planned | SpreadRefusal) -> Plan | SpreadRefusal:
-        if isinstance(found, SpreadRefusal):
-            return found
-        budget = policy_for(self.at.opener.policy, self.wanted).limits.max_risk_usd
-        return Plan(plan_title(found), tuple(plan_lines(found, budget)), open_object(found))
-
-
-# ---- one order ---------------------------------------------------------------------------------------------------------------
+    def spread(self, named: str) -> Spread:
+        return find_spread(dict(self.opener.desk.spreads.open), named)
 
 
 class _Order:
     """What a person asked for, where, and what there is to tell of it."""
 
-    def __init__(self, action: str, folder: RunFolder, yes: bool, live: bool, account: str | None, next_session: bool) -> None:
-        self.action, self.folder, self.yes = action, folder, yes
-        self.settings: Settings = settings_of(folder)
+    def __init__(self, action: str, run: Path | None, yes: bool, live: bool, account: str | None, next_session: bool) -> None:
+        self.action, self.yes = action, yes
+        self.folder: RunFolder = folder_of(run, f"desk options {action}")
+        self.settings: Settings = settings_of(self.folder)
         self._account, self._next_session = account, next_session
-        self._is_exchange = folder.identity().broker == "exchange"
+        self._is_exchange = self.folder.identity().broker == "exchange"
         self._said: list[str] = []
         self._plan: Plan | None = None
         self._refusal: SpreadRefusal | None = None
@@ -204,8 +194,28 @@ class _Order:
         if self.yes and not self._is_exchange:
             check_live(live, self._account, is_paper=keys is None or keys.is_paper)
 
+    def go(
+        self,
+        plan: Callable[[_At], Found | SpreadRefusal],
+        do: Callable[[SpreadDesk, Callable[[Found], None]], Outcome | SpreadRefusal],
+        words: Callable[[_At, Found], Plan],
+    ) -> None:
+        """Plan it, or do it where the person said so; `do` is given whom to tell the plan before anything is sent."""
+        with self._desk() as at:
+
+            def planned(found: Found) -> None:
+                self._plan = words(at, found)
+
+            came = plan(at) if at.doing is None else do(at.doing, planned)
+            if isinstance(came, SpreadRefusal):
+                self._refusal = came
+            elif isinstance(came, Outcome):
+                self._outcome = came
+            else:
+                planned(came)
+
     @contextmanager
-    def desk(self) -> Iterator[_At]:
+    def _desk(self) -> Iterator[_At]:
         """The desk of the run: itself for doing, a copy or a look for planning."""
         with ExitStack() as stack, answered(self._sent_words()):
             yield stack.enter_context(
@@ -235,23 +245,6 @@ class _Order:
             yield _At(opener_of(look), look.clock)
 
     # ---- what came of it -------------------------------------------------------------------------------------------------------
-
-    def told(self, plan: Plan | SpreadRefusal) -> None:
-        if isinstance(plan, SpreadRefusal):
-            self._refusal = plan
-        else:
-            self._plan = plan
-
-    def done(
-        self, words: Callable[[Any], Plan | SpreadRefusal], outcome: Outcome | SpreadRefusal, planned: Sequence[Any]
-    ) -> None:
-        """`planned` has what was decided before anything was sent."""
-        for each in planned:
-            self.told(words(each))
-        if isinstance(outcome, SpreadRefusal):
-            self._refusal = outcome
-        else:
-            self._outcome = outcome
 
     def tell(self, as_json: bool) -> None:
         """Print it, and end with the exit code. Raises Refused."""

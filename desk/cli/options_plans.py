@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from desk.core.spread_entry import Planned
 from desk.domain.spreads import Spread
-from desk.report.spread_words import close_lines, roll_lines
+from desk.report.spread_words import close_lines, plan_lines, plan_title, roll_lines
 from desk.runtime.spread_orders import ClosePlan
-from options.refusals import SpreadRefusal
+from options.naming import spread_name
 from options.roll import RollTarget
 
 
@@ -22,9 +23,10 @@ class Plan:
     object: dict[str, Any]
 
 
-def open_object(found: Planned) -> dict[str, Any]:
+def open_plan(found: Planned, budget_usd: Decimal) -> Plan:
+    """`budget_usd` is the most that it may lose."""
     plan, spread = found.plan, found.spread
-    return {
+    said = {
         "underlying": plan.underlying,
         "short": plan.short,
         "long": plan.long,
@@ -41,11 +43,10 @@ def open_object(found: Planned) -> dict[str, Any]:
         "max_gain_usd": float(spread.max_gain_usd * plan.contracts),
         "break_even": float(spread.break_even),
     }
+    return Plan(plan_title(found), tuple(plan_lines(found, budget_usd)), said)
 
 
-def close_plan(found: ClosePlan | SpreadRefusal) -> Plan | SpreadRefusal:
-    if isinstance(found, SpreadRefusal):
-        return found
+def close_plan(found: ClosePlan) -> Plan:
     plan, spread = found.spread.plan, found.spread
     lines = close_lines(spread, found.debit_mid, found.debit_natural, found.pnl_usd)
     said = {
@@ -57,11 +58,10 @@ def close_plan(found: ClosePlan | SpreadRefusal) -> Plan | SpreadRefusal:
         "debit_natural": float(found.debit_natural),
         "pnl_usd": None if found.pnl_usd is None else float(found.pnl_usd),
     }
-    return Plan(f"Close {plan.underlying} {plan.short}/{plan.long}", tuple(lines), said)
+    return Plan(f"Close {_name(spread)}", tuple(lines), said)
 
 
-def roll_plan(found: tuple[Spread, RollTarget]) -> Plan:
-    spread, into = found
+def roll_plan(spread: Spread, into: RollTarget) -> Plan:
     said = {
         "key": spread.key,
         "from": [spread.plan.short, spread.plan.long],
@@ -70,4 +70,8 @@ def roll_plan(found: tuple[Spread, RollTarget]) -> Plan:
         "net_credit": float(into.net_credit),
         "net_credit_natural": float(into.natural_net_credit),
     }
-    return Plan(f"Roll {spread.plan.underlying} {spread.plan.short}/{spread.plan.long}", tuple(roll_lines(spread, into)), said)
+    return Plan(f"Roll {_name(spread)}", tuple(roll_lines(spread, into)), said)
+
+
+def _name(spread: Spread) -> str:
+    return spread_name(spread.plan.underlying, spread.plan.short, spread.plan.long)

@@ -66,6 +66,16 @@ def resume_command(folder: RunFolder) -> str:
     return f"{python()} live_trader.py --resume {folder.path}"
 
 
+def trades_spreads(strategy_class: type) -> bool:
+    """Whether a strategy trades option spreads alone; plain Lumibot strategies say nothing of it."""
+    return bool(getattr(strategy_class, "trades_options", False))
+
+
+def positions_command(folder: RunFolder) -> str:
+    """What a person types to see a run's option spreads."""
+    return f"{Path(python()).with_name('desk')} options positions --run {folder.path} --all"
+
+
 def _problem(result: RunResult, folder: RunFolder) -> DeskError | None:
     """What the run ended in, None when in order."""
     if isinstance(result.error, DeskError):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from desk.brokers.endpoint import Endpoint
-from desk.cli.outcome import python, resume_command, tell, tell_dry_run
+from desk.cli.outcome import positions_command, python, resume_command, tell, tell_dry_run, trades_spreads
 from desk.cli.run_log import log_to
 from desk.cli.trade_console import TradeConsole
 from desk.cli.trade_options import TradeOptions
@@ -49,7 +49,8 @@ def trade_at_alpaca(options: TradeOptions, settings: Settings) -> int:
         if options.dry_run:
             return tell_dry_run(result, options, console, submits_in(folder, settings.journal_url))
         again = f"{python()} live_trader.py --strategy {request.strategy}"
-        return tell(result, options, folder, console, (again, "make backtest"))
+        is_of_spreads = trades_spreads(load_strategy(request.strategy))
+        return tell(result, options, folder, console, (again, positions_command(folder) if is_of_spreads else "make backtest"))
 
 
 def _run(request: RunRequest, endpoint: Endpoint, folder: RunFolder, number: str, console: TradeConsole) -> RunResult:

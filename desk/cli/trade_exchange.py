@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from desk.cli.outcome import python, resume_command, tell, tell_dry_run
+from desk.cli.outcome import positions_command, python, resume_command, tell, tell_dry_run, trades_spreads
 from desk.cli.run_log import log_to
 from desk.cli.trade_console import TradeConsole
 from desk.cli.trade_options import TradeOptions
@@ -17,6 +17,7 @@ from desk.data.bundled import load_bundled
 from desk.data.calendars import Session
 from desk.data.directory import load_directory
 from desk.data.source import Source
+from desk.domain.records import RunRecord
 from desk.report.console import RunConsole, print_banner
 from desk.runtime.cadence import period_seconds, sleeptime_for
 from desk.runtime.exchange_run import ExchangeRun
@@ -61,7 +62,7 @@ def trade_on_exchange(options: TradeOptions, settings: Settings) -> int:
             result = run.run()
         if options.dry_run:
             return tell_dry_run(result, options, console, submits_in(folder, None))
-        return tell(result, options, folder, console, _next_commands(result.record.strategy))
+        return tell(result, options, folder, console, _next_commands(result.record, folder, trades_spreads(strategy_class)))
 
 
 def _dates_lines(request: RunRequest, source: Source, sessions: Sequence[Session]) -> Iterator[str]:
@@ -74,12 +75,14 @@ def _dates_lines(request: RunRequest, source: Source, sessions: Sequence[Session
         yield f"--sessions {request.sessions}: the data has {len(sessions)}{since}; {len(sessions)} are played."
 
 
-def _next_commands(strategy: str) -> Sequence[str]:
-    return (
-        'make trade ARGS="--seed 2"',
-        "make backtest",
-        f"{python()} live_trader.py --strategy {strategy}   # with ALPACA_API_KEY and ALPACA_API_SECRET set: your paper account",
-    )
+def _next_commands(record: RunRecord, folder: RunFolder, is_of_spreads: bool) -> Sequence[str]:
+    again = f"{python()} live_trader.py --strategy {record.strategy}"
+    paper = f"{again}   # with ALPACA_API_KEY and ALPACA_API_SECRET set: your paper account"
+    if is_of_spreads:
+        backtest = f"{python()} backtests/spreads.py   # two years of model prices, at three assumptions of fills"
+        return (f"{again} --broker exchange --seed 2", positions_command(folder), backtest, paper)
+    spreads = (positions_command(folder),) if record.spreads else ()
+    return ('make trade ARGS="--seed 2"', "make backtest", *spreads, paper)
 
 
 def expected_iterations(sleeptime: str, sessions: Sequence[Session]) -> int:

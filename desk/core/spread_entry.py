@@ -15,6 +15,7 @@ from options.expirations import IsSession
 from options.gates import AccountLook, DaysBySymbol, Entry, EntryLimits, Opportunity, entry_refusal
 from options.legs import SpreadChoice
 from options.money import cents, exact
+from options.naming import spread_name
 from options.refusals import SpreadRefusal
 from options.roll import RollChoice
 from options.scan import candidate
@@ -99,7 +100,7 @@ def rolled_plan(old: SpreadPlan, into: BullPut, net: Decimal, contracts: int, ke
         contracts=contracts,
         credit=into.credit,
         floor=net,
-        reason=f"rolled from {old.short}/{old.long}",
+        reason=f"rolled from {spread_name(old.underlying, old.short, old.long)}",
         decided_at=at,
         rolled_from=old.key,
     )

@@ -19,6 +19,7 @@ from desk.domain.spreads import Manner, Spread, SpreadPhase, SpreadPlan, SpreadT
 from desk.domain.steps import Cancel, SpreadOrder
 from options import ladder, occ
 from options.money import on_class_ticks
+from options.naming import spread_name
 
 ASK_AGAIN = timedelta(seconds=30)
 # Refused so often in a row, a package is taken apart: what is owed is bought back first.
@@ -237,7 +238,8 @@ def _roll(spread: Spread, sight: Sight) -> Move | None:
         return SpreadTurned(spread.key, Turn.ROLL_OVER, "all that was wanted is rolled")
     legs = (*_legs(spread.plan, ATOMIC_CLOSE), *_legs(into.plan, ATOMIC_OPEN))
     spec = _multi_leg(spread, units, -credits[min(spread.rung, rules.rungs - 1)], legs)
-    return SpreadOrder(spec, spread.key, f"rolls into {into.plan.short}/{into.plan.long}", into.key)
+    name = spread_name(into.plan.underlying, into.plan.short, into.plan.long)
+    return SpreadOrder(spec, spread.key, f"rolls into {name}", into.key)
 
 
 # ---- leaving ---------------------------------------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from desk.runtime.spread_keeper import IN_MOTION, begin_roll, roll_into
 from desk.runtime.spread_opener import SpreadOpener, denied
 from desk.runtime.spreads import Spreads
 from options import occ
-from options.gates import Opportunity, opportunity_refusal
+from options.gates import Opportunity, closed_at, opportunity_refusal
 from options.listing import standard_root
+from options.naming import spread_name
 from options.occ import Occ
 from options.refusals import RefusalCode, SpreadRefusal
 from options.roll import RollTarget
@@ -190,7 +191,7 @@ def _not_now(opener: SpreadOpener, spread: Spread, clock: Clock, phases: tuple[S
             RefusalCode.DESK, plan.underlying, f"the spread is {spread.phase} already ({spread.why}): leave it to that"
         )
     if not opener.is_open(now):
-        text = f"the market is closed at {now:%Y-%m-%d %H:%M %Z}: options trade in regular hours alone"
+        text = closed_at(now)
         return SpreadRefusal(RefusalCode.MARKET_CLOSED, plan.underlying, text)
     return None
 
@@ -215,7 +216,8 @@ def find_spread(open_spreads: dict[str, Spread], named: str) -> Spread:
     found = [spread for spread in open_spreads.values() if spread.plan.underlying == named.upper()]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(f"{spread.key} ({spread.plan.short}/{spread.plan.long})" for spread in found or open_spreads.values())
+    plans = (spread.plan for spread in found or open_spreads.values())
+    listed = ", ".join(f"{plan.key} ({spread_name(plan.underlying, plan.short, plan.long)})" for plan in plans)
     problem = "several open spreads are on it" if found else "no open spread has this key or underlying"
     raise UsageError(f"{named}: {problem}; give one of: {listed or 'none, for nothing is open'}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -15,7 +15,7 @@ from desk.settings.behaviour import A_SYMBOL, Behaviour
 from desk.settings.section import Accepts
 from desk.settings.yaml_file import Location, dotted
 
-_NOT_TEXT = re.compile(r"^([-+]?[\d._]+(e[-+]?\d+)?|true|false|yes|no|on|off|null|~|)$", re.IGNORECASE)
+_NOT_TEXT = re.compile(r"^([-+]?[\d._]+(e[-+]?\d+)?|\d{4}-\d\d-\d\d|true|false|yes|no|on|off|null|~|)$", re.IGNORECASE)
 _SECRET_WORDS = ("key", "secret", "token", "password", "alpaca", "apca")
 
 
@@ -35,19 +35,21 @@ def _finding(detail: ErrorDetails, raw: Mapping[Location, str]) -> str:
     location = detail["loc"]
     if detail["type"] == "extra_forbidden":
         return _unknown_key(location)
-    if not location:
-        return detail["msg"]
-    shown, field = _shown(location, detail["input"], raw), _field(location)
-    subject = f"{dotted(location)} is {shown}"
+    field = _field(location)
+    block = _block(field)
+    if not location or (block is not None and isinstance(detail["input"], Mapping)):
+        return detail["msg"]  # values that do not go together; whoever found that names them
+    subject = f"{dotted(location)} is {_shown(location, detail['input'], raw)}"
     if field is None:
         return f"{subject}: {detail['msg']}"
-    # An item of a list has no default of its own, and what it takes is said of the item.
-    return f"{subject}; it takes {A_SYMBOL}" if isinstance(location[-1], int) else f"{subject}; {_lesson(field, detail)}"
+    if block is not None:
+        return f"{subject}; it takes these keys, each with a value: {', '.join(block.model_fields)}"
+    # An item of a list of symbols has no default of its own, and what it takes is said of the item.
+    is_symbol = isinstance(location[-1], int) and get_origin(field.annotation) is tuple
+    return f"{subject}; it takes {A_SYMBOL}" if is_symbol else f"{subject}; {_lesson(field, detail)}"
 
 
 def _lesson(field: FieldInfo, detail: ErrorDetails) -> str:
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-        return f"it takes these keys, each with a value: {', '.join(field.annotation.model_fields)}"
     accepts = next((item.text for item in field.metadata if isinstance(item, Accepts)), detail["msg"])
     return f"it takes {accepts}. The default is {plain(field.default)}"
 
@@ -63,9 +65,13 @@ def _unknown_key(location: Location) -> str:
 
 
 def _model(location: Location) -> type[BaseModel]:
-    field = _field(location)
-    annotation = field.annotation if field else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Behaviour
+    return _block(_field(location)) or Behaviour
+
+
+def _block(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The model of a field that is a block of settings."""
+    annotation = None if field is None else field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _field(location: Location) -> FieldInfo | None:
@@ -76,8 +82,7 @@ def _field(location: Location) -> FieldInfo | None:
         if part not in model.model_fields:
             return field
         field = model.model_fields[str(part)]
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        model = _block(field) or model
     return field
 
 

@@ -31,9 +31,9 @@ OptionalDollars = Annotated[float | None, Field(gt=0, le=10_000), Accepts("dolla
 Credit = Annotated[float, Field(ge=0, le=1_000), Accepts("dollars a share from 0 to 1,000")]
 Seconds = Annotated[int, Field(ge=1, le=3600), Accepts("whole seconds from 1 to 3600")]
 Interest = Annotated[int, Field(ge=0, le=1_000_000), Accepts("a whole number of contracts from 0 to 1,000,000")]
-Calendar = Annotated[
-    Mapping[str, tuple[date, ...]], Field(strict=False), Accepts("symbols with days ({AAPL: [2026-01-29, 2026-04-30]}), or {}")
-]
+# YAML has lists and no tuples, so this one conversion is allowed in an otherwise strict model.
+Dates = Annotated[tuple[date, ...], Field(strict=False)]
+Calendar = Annotated[Mapping[str, Dates], Accepts("symbols with days ({AAPL: [2026-01-29, 2026-04-30]}), or {}")]
 
 
 class SpreadSettings(Section):

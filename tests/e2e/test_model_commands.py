@@ -56,6 +56,8 @@ def test_the_commands_show_list_and_judge_what_was_trained(trained: dict[str, An
     assert [one["id"] for one in told("model", "list", "--models", str(models))] == [identity]
     found = told("model", "health", identity, "--models", str(models))
     assert (found["is_fit"], found["age_sessions"], found["reasons"]) == (True, 0, [])
+    missed = str(run("model", "show", "nope", "--models", str(models)).exception)
+    assert f"give one of: {identity}. `desk model list` tells what they are" in missed
     for words in (("show", identity), ("list",), ("health",), ("health", identity)):
         plain = run("model", *words, "--models", str(models))
         assert plain.exit_code == 0
@@ -96,7 +98,8 @@ def test_a_model_of_another_version_is_refused_and_named(tmp_path: Path) -> None
         (("train", "--data", "nowhere"), ConfigurationError, "Give the folder"),
         (("model", "show", "0" * 16), UsageError, "`desk train` makes one"),
         (("model", "health", "0" * 16), UsageError, "`desk train` makes one"),
-        (("model", "show", "nonsense"), ConfigurationError, "16 hexadecimal digits"),
+        (("model", "show", "nonsense"), UsageError, "there is no model nonsense in"),
+        (("model", "health", "../x"), UsageError, "there is none"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_fix(

@@ -94,6 +94,7 @@ def test_engine_opens_a_spread_tells_everything_about_it_and_logs_its_orders(sce
     assert "No Alpaca keys are set: on the built-in exchange" in said
     for word in ("price", "score       8.7 of 10", "strikes", "credit", "max risk", "expiry", "legs", opened.position_id):
         assert word in said
+    assert "AAPL 50/47 put spread, 16 Mar 2012: entering" in said
     for order_id in opened.alpaca_order_ids:
         assert order_id in said
     log = json.loads((scene.folder.path / "executions" / "execution_log_20120103.json").read_text())
@@ -155,6 +156,18 @@ def test_a_spread_of_named_puts_opens_and_rolls_for_a_credit(scene: Scene) -> No
     assert plan["into"][0] in held and plan["from"][0] not in held
 
 
+def test_a_roll_that_finds_no_later_day_says_after_which_and_within_which_it_looked(scene: Scene) -> None:
+    said = scene.raises(Refused, "roll", "AAPL")
+    assert "no weekly expiration after 2012-03-16, the day of the puts that are held, in 30 to 90 days, 2012-02-02 to " in said
+    assert "listed: Fri 2012-03-16 (73 days). Raise max_days" in said
+
+
+def test_a_plan_names_the_spread_as_people_do_and_its_contracts_below(scene: Scene) -> None:
+    answer = CliRunner().invoke(app, ["options", "close", "AAPL", "--run", str(scene.folder.path)])
+    assert answer.stdout.startswith("Close AAPL 50/47 put spread, 16 Mar 2012\n"), answer.output
+    assert "buy  2 AAPL120316P00050000" in answer.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -173,6 +186,8 @@ def test_bad_input_is_refused_by_name_and_nothing_is_sent(scene: Scene, words: t
 
 def test_a_refusal_is_told_on_standard_error_with_its_code(scene: Scene) -> None:
     assert "risk_budget: a contract risks" in scene.raises(Refused, "open", "IBM")
+    elsewhere = scene.raises(Refused, "open", "MSFT", "--short", "19", "--long", "17", "--expiration", "2012-09-21")
+    assert "MSFT120921P00019000 is not quoted: check its expiration and strike" in elsewhere
 
 
 def test_what_cannot_be_meant_is_a_matter_of_usage(scene: Scene) -> None:

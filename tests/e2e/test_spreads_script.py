@@ -48,15 +48,19 @@ def test_on_recorded_quotes_it_begins_with_the_first_of_them(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--strategy-settings", "rungs=0"), "rungs"),
-        (("--strategy-settings", "rung=3"), "rung"),
+        (("--strategy-settings", "foo=5"), "--strategy-settings: unknown key spreads.foo: the known keys are sleeve, min_score"),
+        (("--strategy-settings", "rungs=0"), "spreads.rungs is 0; it takes a whole number from 1 to 100. The default is 5"),
+        (("--strategy-settings", "rung=3"), "unknown key spreads.rung: did you mean spreads.rungs?"),
+        (("--strategy-settings", "earnings={AAPL: [2012-01-24, 2012-04-24]},min_days=70"), "spreads.min_days is 70, "),
+        (("--strategy-settings", "rungs=[1"), "rungs=[1: [1 is not valid YAML; write NAME=VALUE"),
+        (("--strategy-settings", "rungs"), "--strategy-settings rungs: write NAME=VALUE"),
         (("--start", "1999-01-01", "--end", "1999-02-01"), "no session from 1999-01-01"),
         (("--fee", "-1"), "--fee -1"),
     ],
 )
 def test_what_cannot_be_is_said(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     done = run(tmp_path, *arguments)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
 
 

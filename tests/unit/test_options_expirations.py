@@ -8,9 +8,9 @@ import pytest
 
 from options.expirations import (
     ExpiryWindow,
-    choose_expiration,
     days_left,
     is_weekly_expiration,
+    no_expiration,
     suitable_expirations,
     years_left,
 )
@@ -31,7 +31,7 @@ def test_thursday_is_chosen_when_the_exchange_is_closed_on_friday() -> None:
     sessions = {date(2025, 4, 14) + timedelta(days=offset) for offset in range(4)}
     listed = [date(2025, 4, 17), date(2025, 4, 18)]
     window = ExpiryWindow(30, 60, 45)
-    assert choose_expiration("AAPL", listed, date(2025, 3, 3), sessions.__contains__, window) == date(2025, 4, 17)
+    assert suitable_expirations(listed, date(2025, 3, 3), sessions.__contains__, window) == (date(2025, 4, 17),)
 
 
 def test_wednesdays_and_thursdays_of_full_weeks_are_not_chosen() -> None:
@@ -42,18 +42,32 @@ def test_wednesdays_and_thursdays_of_full_weeks_are_not_chosen() -> None:
     assert not is_weekly_expiration(date(2025, 7, 5), is_session)
 
 
-def test_refusal_tells_what_is_listed() -> None:
-    found = choose_expiration("AAPL", [date(2025, 6, 6), date(2025, 9, 19)], TODAY, is_session)
-    assert isinstance(found, SpreadRefusal)
+def refusal_of(listed: list[date]) -> SpreadRefusal:
+    assert suitable_expirations(listed, TODAY, is_session) == ()
+    found = no_expiration("AAPL", listed, TODAY, ExpiryWindow())
     assert found.code is RefusalCode.NO_EXPIRATION
-    assert "2025-06-06 (4 days), 2025-09-19 (109 days)" in found.text
-    assert str(found).startswith("AAPL: no weekly expiration in 30 to 60 days")
+    return found
+
+
+def test_refusal_tells_what_was_looked_for_and_what_is_listed() -> None:
+    assert str(refusal_of([date(2025, 6, 6), date(2025, 9, 19)])) == (
+        "AAPL: no weekly expiration in 30 to 60 days, 2025-07-02 to 2025-08-01; listed: Fri 2025-06-06 (4 days), "
+        "Fri 2025-09-19 (109 days). Widen min_days and max_days"
+    )
+
+
+def test_a_day_within_the_window_is_said_to_be_no_end_of_a_week() -> None:
+    assert "Wed 2025-07-16 (44 days); a week's last session alone is taken" in str(refusal_of([date(2025, 7, 16)]))
+
+
+def test_of_many_the_nearest_are_told() -> None:
+    daily = [TODAY + timedelta(days=offset) for offset in range(29)]
+    assert "listed: Wed 2025-06-25 (23 days)" in str(refusal_of(daily))
+    assert "Mon 2025-06-30 (28 days), and 23 more." in str(refusal_of(daily))
 
 
 def test_nothing_listed_is_refused_too() -> None:
-    found = choose_expiration("AAPL", [], TODAY, is_session)
-    assert isinstance(found, SpreadRefusal)
-    assert "none" in found.text
+    assert "none" in refusal_of([]).text
 
 
 def test_window_that_does_not_ascend_is_a_bug() -> None:

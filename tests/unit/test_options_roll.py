@@ -69,6 +69,8 @@ def test_roll_goes_to_a_later_expiration_only() -> None:
     found = roll_target(CHAIN, last, long, CHOICE, NOW, is_session)
     assert isinstance(found, SpreadRefusal)
     assert found.code is RefusalCode.NO_EXPIRATION
+    assert found.text.startswith(f"no weekly expiration after {JULY_25}, the day of the puts that are held, in 35 to 60 days")
+    assert f"Fri {JULY_25} (53 days). Raise max_days" in found.text
 
 
 @pytest.mark.parametrize("short", [put("AAPL", JULY_3, 999), put("AAPL", JULY_11, 167)])
