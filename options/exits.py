@@ -215,6 +215,9 @@ def _profit(look: Look, rules: SpreadRules) -> Reading | None:
     earned = (look.credit - debit) / look.credit
     wanted = exact(rules.profit_fraction)
     text = f"{max(earned, Decimal(0)):.2f} of {wanted:.2f} earned"
+    if look.debit_natural is not None and look.debit_natural >= look.credit:
+        # The ladder of an exit ends at what closing costs at once: a gain is not taken where that makes it a loss.
+        return _reading(SpreadExit.PROFIT, False, float(earned), f"{text}, and closing at once would cost all of it")
     return _reading(SpreadExit.PROFIT, earned >= wanted, float(earned / wanted) if wanted else 1.0, text)
 
 

@@ -52,6 +52,15 @@ def test_rule_acts_at_its_limit(look: Look, expected: SpreadExit | None) -> None
     assert rule(look) is expected
 
 
+def test_a_gain_between_the_middles_is_not_taken_where_closing_at_once_would_make_it_a_loss() -> None:
+    wide = replace(closing_at("1.35"), debit_natural=Decimal("2.70"))
+    assert wish(wide, RULES) is None
+    alone = replace(RULES, loss_multiple=None, exit_days=None, breach_delta=None, exits_through_strike=False)
+    told = (SpreadExit.PROFIT, "0.50 of 0.50 earned, and closing at once would cost all of it")
+    assert next_rule(replace(wide, days=400), alone) == told
+    assert rule(replace(wide, debit_natural=Decimal("2.69"))) is SpreadExit.PROFIT
+
+
 def test_dividend_counts_in_the_money_on_the_eve_alone() -> None:
     rules = replace(RULES, exits_through_strike=False)
     eve = replace(CALM, spot=160.0, ex_dividend=date(2025, 6, 3), next_session=date(2025, 6, 3))
