@@ -15,14 +15,16 @@ from datetime import date, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import yaml
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+if TYPE_CHECKING:  # jsonschema builds 38 grammars while it is imported: two seconds that only a judge has to wait
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import ValidationError
 
 PACKAGE = "alpaca-mcp-server"
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
@@ -228,6 +230,8 @@ def _response(operation: Operation, status: int) -> tuple[str, Json] | None:
 
 
 def _plain(body: object, schema: Json) -> Iterator[str]:
+    from jsonschema import Draft202012Validator
+
     return (_told(error) for error in Draft202012Validator(schema).iter_errors(body))
 
 
@@ -257,12 +261,16 @@ def _registry() -> Registry[Json]:
 
 @cache
 def _validator(document: str, pointer: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator({"$ref": f"urn:alpaca:{document}#{pointer}"}, registry=_registry(), format_checker=_formats())
 
 
 @cache
 def _formats() -> FormatChecker:
     """The formats that the documents name and a text can fail; those of numbers say how a computer keeps them."""
+    from jsonschema import FormatChecker
+
     checker = FormatChecker(formats=())
     texts = {
         "date-time": lambda text: INSTANT.fullmatch(text) and datetime.fromisoformat(text),

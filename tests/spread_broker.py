@@ -66,14 +66,14 @@ def held_spread(contracts: int, manner: Manner = Manner.ATOMIC, **chances: int |
     """A world in which the entry of a spread that may be rolled has filled."""
     world = begin(plan(contracts, manner, is_rolled=True))
     wanted = ("an order arrives", "an order fills", "entry is told", "leg_1 is told", "leg_2 is told")
-    while world.spreads()[FIRST].phase is PHASES.ENTERING:
+    while world.spreads[FIRST].phase is PHASES.ENTERING:
         world = next(each.world for each in changes(world) if each.name in wanted and each.is_good)
-    return replace(world, **chances)
+    return world.but(**chances)
 
 
 def changes(world: World) -> Iterator[Change]:
     """All that may happen next."""
-    for key, spread in world.spreads().items():
+    for key, spread in world.spreads.items():
         if not spread.is_closed:
             yield from _desk_moves(world, key)
     yield from _time_passes(world)
@@ -92,8 +92,9 @@ def changes(world: World) -> Iterator[Change]:
 
 def _desk_moves(world: World, key: str) -> Iterator[Change]:
     done: set[object] = set()
+    spread = world.spreads[key]
     for sight, is_good in sights(world, key):
-        move = next_move(world.spreads()[key], sight)
+        move = next_move(spread, sight)
         if move is None or _alike(move) in done:
             continue
         done.add(_alike(move))
@@ -108,16 +109,16 @@ def _alike(move: Move) -> object:
 
 def sights(world: World, key: str) -> Iterator[tuple[Sight, bool]]:
     """What the desk may see, and whether that is what it needs to get on."""
-    spread = world.spreads()[key]
+    spread = world.spreads[key]
     is_early = spread.phase in (PHASES.ENTERING, PHASES.OPEN, PHASES.ROLLING)
     turns = (None, Turn.LEAVE, Turn.ROLL) if is_early else (None,)
     markets = MARKETS[:1] if spread.working else MARKETS
+    has_ended, partner = world.has_ended and key == FIRST, _partner(world, spread)
     for turn in turns:
         wish = None if turn is None else SpreadTurned(key, turn, "a rule says so")
         for may_open in (True, False) if is_early else (True,):
             for quotes in markets:
-                has_ended = world.has_ended and key == FIRST
-                sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, _partner(world, spread))
+                sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, partner)
                 yield sight, may_open and quotes is GOOD and turn is not Turn.ROLL
 
 
@@ -132,7 +133,7 @@ def moved(world: World, move: Move, is_good: bool) -> Iterator[Change]:
     """After the row of a move was written: what becomes of its message."""
     if isinstance(move, SpreadTurned):
         assert "without their bought ones" not in move.reason, "the desk took half of the news for the whole"
-        yield Change(f"{move.key} {move.turn}", replace(world, book=world.book.turned(move, world.now)), is_good)
+        yield Change(f"{move.key} {move.turn}", world.but(book=world.book.turned(move, world.now)), is_good)
     elif isinstance(move, Cancel):
         yield from _cancel_goes(world, move, is_good)
     else:
@@ -140,13 +141,13 @@ def moved(world: World, move: Move, is_good: bool) -> Iterator[Change]:
 
 
 def _cancel_goes(world: World, move: Cancel, is_good: bool) -> Iterator[Change]:
-    asked = replace(world, book=world.book.cancel_asked(move, world.now))
-    refused = replace(asked, book=asked.book.cancel_refused(move.of_key))
+    asked = world.but(book=world.book.cancel_asked(move, world.now))
+    refused = asked.but(book=asked.book.cancel_refused(move.of_key))
     at_broker = next((each for each in world.orders if each.spec.key == move.of_key and not each.is_over), None)
     yield Change("a cancel is refused", refused, at_broker is None and is_good)
     if at_broker is None:
         return
-    there = replace(at_broker, is_cancel_asked=True)
+    there = at_broker.but(is_cancel_asked=True)
     yield Change("a cancel arrives", _with_order(asked, there), is_good)
     yield Change("a cancel is lost", asked, False)
     # The process ended before it heard the answer.
@@ -155,16 +156,16 @@ def _cancel_goes(world: World, move: Cancel, is_good: bool) -> Iterator[Change]:
 
 def _order_goes(world: World, move: SpreadOrder, is_good: bool) -> Iterator[Change]:
     spec = move.spec
-    sent = replace(world, book=world.book.sent(move, world.now))
+    sent = world.but(book=world.book.sent(move, world.now))
     refusal = BrokerRefusal(spec.key, 403, 40310000, "refused", explained=True)
     if world.may_refuse or is_refused(world, spec):
-        yield Change("an order is refused", replace(sent, book=sent.book.refused(refusal, world.now)), is_refused(world, spec))
+        yield Change("an order is refused", sent.but(book=sent.book.refused(refusal, world.now)), is_refused(world, spec))
     if world.may_lose and len(spec.legs) >= world.loses_from:
-        lost = replace(sent, on_the_way=(*sent.on_the_way, OnTheWay(spec)), may_lose=world.may_lose - 1, has_lost=True)
+        lost = sent.but(on_the_way=(*sent.on_the_way, OnTheWay(spec)), may_lose=world.may_lose - 1, has_lost=True)
         yield Change("an order does not arrive", lost, False)
     if is_refused(world, spec):
         return
-    there = replace(sent, orders=(*sent.orders, AtBroker(spec)))
+    there = sent.but(orders=(*sent.orders, AtBroker(spec)))
     yield Change("an order arrives, its answer does not", there, False)
     for role in spec.roles:
         there = told(there, _order(there, spec.key), role)
@@ -190,24 +191,24 @@ def is_refused(world: World, spec: OrderSpec) -> bool:
 
 
 def _message_goes_on(world: World, message: OnTheWay) -> Iterator[Change]:
-    gone = replace(world, on_the_way=tuple(each for each in world.on_the_way if each is not message))
+    gone = world.but(on_the_way=tuple(each for each in world.on_the_way if each is not message))
     key = message.spec.key
     unsent = BrokerRefusal(key, None, None, "never reached the broker", explained=True, unsent=True)
     if message.given_up_at is None:
         there = replace(message, given_up_at=world.now)
-        given_up = replace(gone, on_the_way=(*gone.on_the_way, there), book=world.book.refused(unsent, world.now))
+        given_up = gone.but(on_the_way=(*gone.on_the_way, there), book=world.book.refused(unsent, world.now))
         yield Change("an order is given up", given_up)
     else:
         yield Change("an order never comes", gone)
     if message.may_come(world.now) and not is_refused(world, message.spec):
-        yield Change("an order comes late", replace(gone, orders=(*gone.orders, AtBroker(message.spec))), False)
+        yield Change("an order comes late", gone.but(orders=(*gone.orders, AtBroker(message.spec))), False)
 
 
 def _order_goes_on(world: World, order: AtBroker) -> Iterator[Change]:
     if order.is_over:
         return
     if order.is_cancel_asked:
-        yield Change("an order is canceled", _with_order(world, replace(order, status=S.CANCELED)))
+        yield Change("an order is canceled", _with_order(world, order.but(status=S.CANCELED)))
     if not world.is_open:
         return
     yield Change("an order fills", filled(world, order, order.left))
@@ -225,8 +226,8 @@ def filled(world: World, order: AtBroker, units: int) -> World:
         cash -= signed * price * (1 if symbol == SHARES else 100)
     count = order.filled + units
     status = S.FILLED if count == order.spec.quantity else S.PARTIALLY_FILLED
-    after = replace(world, held=MappingProxyType(held), cash_usd=cash)
-    return _with_order(after, replace(order, filled=count, status=status))
+    after = world.but(held=MappingProxyType(held), cash_usd=cash)
+    return _with_order(after, order.but(filled=count, status=status))
 
 
 def price_of(spec: OrderSpec, role: GroupRole) -> Decimal:
@@ -256,8 +257,8 @@ def told(world: World, order: AtBroker, role: GroupRole) -> World:
     book = world.book
     for event in events(order, role, world.now):
         book = book.heard(event)
-    there = replace(order, told=MappingProxyType({**order.told, role: (order.status, order.filled)}))
-    return _with_order(replace(world, book=book), there)
+    there = order.but(told=MappingProxyType({**order.told, role: (order.status, order.filled)}))
+    return _with_order(world.but(book=book), there)
 
 
 def events(order: AtBroker, role: GroupRole, at: datetime) -> Iterator[OrderEvent]:
@@ -278,7 +279,7 @@ def stale(order: AtBroker, at: datetime) -> Iterator[OrderEvent]:
     """What was told before, again: that it works, and its fills."""
     for role in order.spec.roles:
         yield OrderEvent(order.spec.key, role, S.WORKING, at, "id")
-        yield from events(replace(order, told=MappingProxyType({})), role, at)
+        yield from events(order.but(told=MappingProxyType({})), role, at)
 
 
 def _without_ended(world: World, key: str) -> World:
@@ -290,7 +291,7 @@ def _without_ended(world: World, key: str) -> World:
     for event in stale(order, world.now):
         book = book.heard(event)
     assert (book.open, dict(book.closed)) == (world.book.open, dict(world.book.closed)), "old news changed the book"
-    return replace(world, orders=tuple(each for each in world.orders if each is not order))
+    return world.but(orders=tuple(each for each in world.orders if each is not order))
 
 
 def _order(world: World, key: str) -> AtBroker:
@@ -298,27 +299,27 @@ def _order(world: World, key: str) -> AtBroker:
 
 
 def _with_order(world: World, order: AtBroker) -> World:
-    return replace(world, orders=tuple(order if each.spec.key == order.spec.key else each for each in world.orders))
+    return world.but(orders=tuple(order if each.spec.key == order.spec.key else each for each in world.orders))
 
 
 # ---- time, assignments, expirations ----------------------------------------------------------------------------------------
 
 
 def _time_passes(world: World) -> Iterator[Change]:
-    yield Change("a while passes", replace(world, now=world.now + TICK))
+    yield Change("a while passes", world.but(now=world.now + TICK))
     # The desk looks at its orders every few minutes: no news is withheld for hours, but for activities.
     is_looked_at = not any(order.untold for order in world.orders) and all(each.given_up_at for each in world.on_the_way)
     if is_looked_at:
-        yield Change("hours pass", replace(world, now=world.now + LATE))
+        yield Change("hours pass", world.but(now=world.now + LATE))
     if world.is_open and world.may_close:
         yield Change("the market closes", _closed(world), False)
     elif not world.is_open:
-        yield Change("the market opens", replace(world, is_open=True))
+        yield Change("the market opens", world.but(is_open=True))
 
 
 def _closed(world: World) -> World:
-    orders = tuple(each if each.is_over else replace(each, status=S.EXPIRED) for each in world.orders)
-    return replace(world, is_open=False, orders=orders)
+    orders = tuple(each if each.is_over else each.but(status=S.EXPIRED) for each in world.orders)
+    return world.but(is_open=False, orders=orders)
 
 
 def _contracts_end(world: World) -> Iterator[Change]:
@@ -327,10 +328,10 @@ def _contracts_end(world: World) -> Iterator[Change]:
     short, long = -world.of(SHORT), world.of(LONG)
     for count in range(1, short + 1 if world.may_assign else 1):
         after = _settles(world, SHORT, Settlement.ASSIGNED, count)
-        yield Change(f"{count} assigned", replace(_without_impossible(after), may_assign=world.may_assign - 1), False)
+        yield Change(f"{count} assigned", _without_impossible(after).but(may_assign=world.may_assign - 1), False)
     if not world.may_expire or not (short or long):
         return
-    over = replace(_closed(world), has_ended=True)
+    over = _closed(world).but(has_ended=True)
     for name, short_kind, long_kind in (
         ("worthless", Settlement.EXPIRED, Settlement.EXPIRED),
         ("between the strikes", Settlement.ASSIGNED, Settlement.EXPIRED),
@@ -349,41 +350,41 @@ def _settles(world: World, symbol: str, kind: Settlement, count: int) -> World:
     gone = count if symbol == SHORT else -count
     held = {**world.held, symbol: world.of(symbol) + gone, SHARES: world.of(SHARES) + shares}
     cash = world.cash_usd - shares * STRIKES[symbol]
-    return replace(world, held=MappingProxyType(held), cash_usd=cash, ended=(*world.ended, Ended(said)))
+    return world.but(held=MappingProxyType(held), cash_usd=cash, ended=(*world.ended, Ended(said)))
 
 
 def _without_impossible(world: World) -> World:
     """The broker ends orders that would close what is not there any more."""
     owed = -world.of(SHORT)
-    orders = [replace(each, status=S.CANCELED) if each.closing(SHORT) > owed else each for each in world.orders]
-    return replace(world, orders=tuple(orders))
+    orders = [each.but(status=S.CANCELED) if each.closing(SHORT) > owed else each for each in world.orders]
+    return world.but(orders=tuple(orders))
 
 
 def _settlements(world: World) -> Iterator[Change]:
-    spread = world.spreads()[FIRST]
+    spread = world.spreads[FIRST]
     for each in world.ended:
         held = spread.short if each.said.symbol == SHORT else spread.long
         if held + spread.inferred.get((each.said.symbol, each.said.kind), 0) < each.said.contracts:
             continue  # of contracts that the desk does not know of yet it takes no activity for its own
         left = tuple(other for other in world.ended if other is not each)
-        yield Change("an activity is told", replace(world, ended=left, book=world.book.settled(each.said, world.now)))
+        yield Change("an activity is told", world.but(ended=left, book=world.book.settled(each.said, world.now)))
         is_assigned = each.said.kind is Settlement.ASSIGNED
         # Of bought puts that are gone the positions tell only while shares wait for word of them.
         shows = is_assigned or (each.said.symbol == LONG and spread.stock > 0 and not spread.short)
-        is_quiet = not any(spread.working for spread in world.spreads().values()) and not any(o.untold for o in world.orders)
+        is_quiet = not any(spread.working for spread in world.spreads.values()) and not any(o.untold for o in world.orders)
         if shows and is_quiet and not each.is_seen:
             seen = replace(each.said, activity=f"{SEEN}{each.said.activity}")
             book = world.book.settled(seen, world.now)
-            yield Change("shares are seen", replace(world, ended=(*left, replace(each, is_seen=True)), book=book), False)
+            yield Change("shares are seen", world.but(ended=(*left, replace(each, is_seen=True)), book=book), False)
 
 
 def _roll_is_prepared(world: World) -> Iterator[Change]:
     """The spread to roll into is decided; the turn of the one that rolls is another row, which a crash may keep from coming."""
-    first = world.spreads().get(FIRST)
-    if first is None or not first.plan.rules.is_rolled or first.phase is not PHASES.OPEN or SECOND in world.spreads():
+    first = world.spreads.get(FIRST)
+    if first is None or not first.plan.rules.is_rolled or first.phase is not PHASES.OPEN or SECOND in world.spreads:
         return
     count = min(first.short, first.long)
     if count and not world.has_ended:
-        later = replace(world, now=world.now + TICK)
+        later = world.but(now=world.now + TICK)
         said = SpreadOpened(plan(count, key=SECOND, decided_at=later.now))
-        yield Change("a roll is prepared", replace(later, book=world.book.opened(said)), False)
+        yield Change("a roll is prepared", later.but(book=world.book.opened(said)), False)

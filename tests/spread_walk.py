@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from spread_broker import Change, changes
-from spread_worlds import FIRST, PAIRS, AtBroker, World
+from spread_worlds import FIRST, PAIRS, World, shape_of
 
 from desk.core.spread_moves import ASK_AGAIN, REFUSALS_BEFORE_LEGS, REFUSALS_OF_AN_ENTRY
 from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent
@@ -62,15 +64,28 @@ def walk(start: World, most: int = 2_000_000) -> Walk:
         return numbers[key]
 
     number_of(start, 0, "")
-    while todo and found.worlds < most:
-        _visit(found, todo.popleft(), number_of)
+    with _no_search_for_garbage():
+        while todo and found.worlds < most:
+            _visit(found, todo.popleft(), number_of)
     return found
+
+
+@contextmanager
+def _no_search_for_garbage() -> Iterator[None]:
+    """Worlds know of nothing that knows of them, and there are so many that to search them for cycles takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _visit(found: Walk, world: World, number_of: Callable[[World, int, str], int]) -> None:
     number = found.worlds
     found.worlds += 1
-    found.phases.update(spread.phase for spread in world.spreads().values())
+    found.phases.update(spread.phase for spread in world.spreads.values())
     if world.is_flat:
         found.flat.append(number)
     for change in _safely(found, number, world):
@@ -91,7 +106,7 @@ def _safely(found: Walk, number: int, world: World) -> Iterator[Change]:
 
 
 def told_briefly(world: World) -> str:
-    spreads = "\n".join(f"{each.phase} {each.contracts()} {each.working}" for each in world.spreads().values())
+    spreads = "\n".join(f"{each.phase} {each.contracts()} {each.working}" for each in world.spreads.values())
     return f"{spreads}\n{dict(world.held)} {world.orders} {world.on_the_way} {world.ended}"
 
 
@@ -99,18 +114,18 @@ def told_briefly(world: World) -> str:
 
 
 def problems(world: World) -> Iterator[str]:
-    for key, spread in world.spreads().items():
+    for key, spread in world.spreads.items():
         yield from _bare(world, key)
         yield from _twice(world, spread)
     if not world.is_told:
         return
-    for key, spread in world.spreads().items():
+    for key, spread in world.spreads.items():
         short, long = PAIRS[key]
         if (-world.of(short), world.of(long)) != (spread.short, spread.long):
             yield f"the desk takes {key} for {spread.contracts()}, the broker has {dict(world.held)}"
-    if sum(spread.stock for spread in world.spreads().values()) != world.of("SPY"):
+    if sum(spread.stock for spread in world.spreads.values()) != world.of("SPY"):
         yield "the desk has other shares than the broker"
-    if sum(spread.cash_usd for spread in world.spreads().values()) != world.cash_usd:
+    if sum(spread.cash_usd for spread in world.spreads.values()) != world.cash_usd:
         yield "the desk counts other cash than the broker"
 
 
@@ -153,7 +168,7 @@ def opens(spec: OrderSpec) -> bool:
 
 def shape(world: World) -> Hashable:
     """What decides what can happen from here on: counters, names and times are not in it, only what they tell apart."""
-    spreads = world.spreads()
+    spreads = world.spreads
     keys = {each.spec.key for spread in spreads.values() for each in spread.working}
     keys |= {each.spec.key for each in (*world.orders, *world.on_the_way)}
     ranks = {key: rank for rank, key in enumerate(sorted(keys, key=_age))}
@@ -162,8 +177,10 @@ def shape(world: World) -> Hashable:
         world.is_open,
         world.has_ended,
         tuple(sorted((symbol, count) for symbol, count in world.held.items() if count)),
-        tuple(sorted((ranks[order.spec.key], _at_broker(order)) for order in world.orders)),
-        tuple(sorted((ranks[m.spec.key], _spec(m.spec), m.given_up_at is None, m.may_come(world.now)) for m in world.on_the_way)),
+        tuple(sorted((ranks[order.spec.key], order.shape) for order in world.orders)),
+        tuple(
+            sorted((ranks[m.spec.key], shape_of(m.spec), m.given_up_at is None, m.may_come(world.now)) for m in world.on_the_way)
+        ),
         tuple(sorted((e.said.symbol, e.said.kind, e.said.contracts, e.is_seen) for e in world.ended)),
         (world.may_lose, world.may_assign, world.may_expire),
     )
@@ -172,19 +189,6 @@ def shape(world: World) -> Hashable:
 def _age(key: str) -> tuple[str, int]:
     spread, _, number = key.rpartition("-")
     return spread, int(number)
-
-
-def _at_broker(order: AtBroker) -> Hashable:
-    """Members that live are alike, told of or not, and so are orders that ended without filling."""
-    untold = order.untold if order.is_over else ()
-    told = tuple((role in untold, order.told.get(role, ("", 0))[1]) for role in order.spec.roles)
-    end = order.status if order.status is OrderStatus.FILLED or not order.is_over else OrderStatus.CANCELED
-    return (_spec(order.spec), end, order.filled, order.is_cancel_asked and not order.is_over, told)
-
-
-def _spec(spec: OrderSpec) -> Hashable:
-    intent = spec.legs[0].intent if spec.legs else spec.position_intent or ""
-    return (spec.symbol, spec.quantity, spec.side, len(spec.legs), intent)
 
 
 def _spread(spread: Spread, world: World, ranks: dict[str, int]) -> Hashable:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any, Self
 
 from desk.core.spread_book import COMES_WITHIN, SpreadBook
 from desk.domain.options import OptionQuote
@@ -56,8 +58,22 @@ def plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AtBroker:
+class Kept:
+    """A value that is changed into another much more often than it is looked at, and keeps what was worked out of it."""
+
+    kept: tuple[str, ...] = ()
+
+    def but(self, **changes: Any) -> Self:
+        """As `dataclasses.replace`, in a fraction of the time: a walk does little else."""
+        there = object.__new__(type(self))
+        there.__dict__.update(self.__dict__, **changes)
+        for name in self.kept:
+            there.__dict__.pop(name, None)
+        return there
+
+
+@dataclass(frozen=True)
+class AtBroker(Kept):
     """An order as the broker has it. `told` is what the desk was told of each member: its status and units filled."""
 
     spec: OrderSpec
@@ -65,6 +81,8 @@ class AtBroker:
     filled: int = 0
     is_cancel_asked: bool = False
     told: Mapping[GroupRole, tuple[OrderStatus, int]] = field(default_factory=lambda: MappingProxyType({}))
+
+    kept = ("untold", "shape")
 
     @property
     def is_over(self) -> bool:
@@ -74,15 +92,29 @@ class AtBroker:
     def left(self) -> int:
         return 0 if self.is_over else self.spec.quantity - self.filled
 
-    @property
+    @cached_property
     def untold(self) -> tuple[GroupRole, ...]:
-        return tuple(role for role in self.spec.roles if self.told.get(role) != (self.status, self.filled))
+        last = (self.status, self.filled)
+        return tuple(role for role in self.spec.roles if self.told.get(role) != last)
+
+    @cached_property
+    def shape(self) -> Hashable:
+        """Members that live are alike, told of or not, and so are orders that ended without filling."""
+        untold = self.untold if self.is_over else ()
+        told = tuple((role in untold, self.told.get(role, ("", 0))[1]) for role in self.spec.roles)
+        end = self.status if self.status is S.FILLED or not self.is_over else S.CANCELED
+        return (shape_of(self.spec), end, self.filled, self.is_cancel_asked and not self.is_over, told)
 
     def closing(self, symbol: str) -> int:
         """Contracts of a position that are set aside for it."""
         if self.spec.position_intent in CLOSES and self.spec.symbol == symbol:
             return self.left
         return self.left if any(leg.symbol == symbol and leg.intent in CLOSES for leg in self.spec.legs) else 0
+
+
+def shape_of(spec: OrderSpec) -> tuple[Hashable, ...]:
+    intent = spec.legs[0].intent if spec.legs else spec.position_intent or ""
+    return (spec.symbol, spec.quantity, spec.side, len(spec.legs), intent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +136,8 @@ class Ended:
     is_seen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+@dataclass(frozen=True)
+class World(Kept):
     """`held` are the broker's positions, `cash_usd` what trades and settlements there came to.
 
     Of what may go wrong from here on: `may_lose` messages of orders with `loses_from` legs at least are lost, and `may_assign`
@@ -132,6 +164,13 @@ class World:
     def of(self, symbol: str) -> int:
         return self.held.get(symbol, 0)
 
+    def but(self, **changes: Any) -> World:
+        there = super().but(**changes)
+        if "book" in changes:
+            there.__dict__.pop("spreads", None)
+        return there
+
+    @cached_property
     def spreads(self) -> dict[str, Spread]:
         found = {key: self.book.spread(key) for key in PAIRS}
         return {key: spread for key, spread in found.items() if spread is not None}
@@ -145,7 +184,7 @@ class World:
 
     @property
     def is_flat(self) -> bool:
-        is_over = all(spread.is_closed for spread in self.spreads().values())
+        is_over = all(spread.is_closed for spread in self.spreads.values())
         return is_over and not (any(self.held.values()) or self.orders or self.on_the_way or self.ended)
 
 
@@ -153,4 +192,4 @@ def begin(*plans: SpreadPlan, **chances: int | bool) -> World:
     book = SpreadBook()
     for each in plans:
         book = book.opened(SpreadOpened(each))
-    return replace(World(book), **chances)
+    return World(book).but(**chances)

@@ -19,8 +19,7 @@ from desk.runtime.run_folder import RunIdentity, create
 from desk.settings.load import load_settings
 
 
-@pytest.fixture
-def exchange_run(tmp_path: Path) -> Callable[..., ExchangeRun]:
+def builder(root: Path) -> Callable[..., ExchangeRun]:
     """Builds a run of a strategy class over a few sessions of the bundled market, from 2008-09-02."""
 
     def build(
@@ -28,12 +27,23 @@ def exchange_run(tmp_path: Path) -> Callable[..., ExchangeRun]:
     ) -> ExchangeRun:
         name = strategy_class.__name__.lower()
         identity = RunIdentity(name, "exchange", "bundled", start.isoformat(), sessions, seed)
-        folder = create(tmp_path / "runs", f"{name}-exchange", identity)
+        folder = create(root / "runs", f"{name}-exchange", identity)
         settings = load_settings(environ={}, dotenv=None)
-        request = RunRequest(name, settings, tmp_path / "runs", start, sessions, seed, gate="report", **more)
+        request = RunRequest(name, settings, root / "runs", start, sessions, seed, gate="report", **more)
         return ExchangeRun(request, strategy_class, load_bundled(), folder)
 
     return build
 
 
-__all__ = ["exchange", "exchange_run", "journal", "process"]
+@pytest.fixture
+def exchange_run(tmp_path: Path) -> Callable[..., ExchangeRun]:
+    return builder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_exchange_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ExchangeRun]:
+    """For a run that several tests of a module look at."""
+    return builder(tmp_path_factory.mktemp("shared"))
+
+
+__all__ = ["exchange", "exchange_run", "journal", "process", "shared_exchange_run"]

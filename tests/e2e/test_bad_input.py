@@ -204,7 +204,7 @@ def test_a_dry_run_prints_its_result_as_an_object(tmp_path: Path) -> None:
 
 
 def test_an_output_that_nobody_reads_ends_the_run_with_its_cause(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "live_trader.py"), *EXCHANGE[:-1], "40"]
+    command = [sys.executable, str(ROOT / "live_trader.py"), *EXCHANGE[:-1], "12"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as child:
         assert child.stdout is not None and child.stderr is not None
         child.stdout.readline()
@@ -214,7 +214,7 @@ def test_an_output_that_nobody_reads_ends_the_run_with_its_cause(tmp_path: Path)
     assert "Traceback" not in told and "standard output was closed" in told and "BrokenPipeError" in told
     assert "--resume runs/combined-exchange" in told
     resumed = trade(tmp_path, "--resume", "runs/combined-exchange", "--json")
-    assert json.loads(resumed.stdout)["sessions"] == 40, resumed.stderr
+    assert json.loads(resumed.stdout)["sessions"] == 12, resumed.stderr
 
 
 def test_contradicting_options_are_refused(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -62,11 +63,22 @@ class TightExits(DeskStrategy):
         self.callbacks.append((kind, str(order.identifier), str(self.get_datetime())))
 
 
-@pytest.fixture
-def tight(exchange_run: Any) -> tuple[ExchangeRun, RunResult]:
+@dataclass(frozen=True)
+class Lived:
+    """A run that is over, and what Lumibot called in it."""
+
+    run: ExchangeRun
+    result: RunResult
+    callbacks: tuple[tuple[str, str, str], ...]
+    hooks: Mapping[str, int]
+
+
+@pytest.fixture(scope="module")
+def tight(shared_exchange_run: Any) -> Lived:
     TightExits.callbacks, TightExits.hooks = [], Counter()
-    run = exchange_run(TightExits, sessions=4)
-    return run, run.run()
+    run = shared_exchange_run(TightExits, sessions=4)
+    result = run.run()
+    return Lived(run, result, tuple(TightExits.callbacks), dict(TightExits.hooks))
 
 
 def access(path: Path) -> list[dict[str, Any]]:
@@ -74,9 +86,9 @@ def access(path: Path) -> list[dict[str, Any]]:
 
 
 def test_an_order_goes_out_over_http_and_its_fills_come_back_over_the_websocket_to_lumibots_callback(
-    tight: tuple[ExchangeRun, RunResult],
+    tight: Lived,
 ) -> None:
-    run, result = tight
+    run, result = tight.run, tight.result
     assert result.error is None
     lines = access(run.folder.access_log)
     posts = [
@@ -84,7 +96,7 @@ def test_an_order_goes_out_over_http_and_its_fills_come_back_over_the_websocket_
     ]
     assert posts
     fills = {line["order_id"] for line in lines if line.get("event") == "fill"}
-    told = {identifier: kind for kind, identifier, _ in TightExits.callbacks}
+    told = {identifier: kind for kind, identifier, _ in tight.callbacks}
     assert set(told.values()) == {"entry", "target", "stop"}
     assert fills == set(told), "every completed order on the wire reached on_filled_order, and nothing else did"
     sent = {line["client_order_id"] for line in posts}
@@ -92,9 +104,9 @@ def test_an_order_goes_out_over_http_and_its_fills_come_back_over_the_websocket_
     assert sent <= journaled, "nothing was sent that the journal does not hold"
 
 
-def test_the_strategy_goes_on_iterating_after_its_first_bracket_and_every_hook_runs(tight: tuple[ExchangeRun, RunResult]) -> None:
-    _, result = tight
-    assert dict(TightExits.hooks) == {
+def test_the_strategy_goes_on_iterating_after_its_first_bracket_and_every_hook_runs(tight: Lived) -> None:
+    result = tight.result
+    assert tight.hooks == {
         "before_market_opens": 4,
         "before_starting_trading": 1,
         "on_trading_iteration": 24,
@@ -107,16 +119,16 @@ def test_the_strategy_goes_on_iterating_after_its_first_bracket_and_every_hook_r
     assert result.counts.reconciliation_breaks == 0
 
 
-def test_each_fill_is_told_once_and_at_its_own_time(tight: tuple[ExchangeRun, RunResult]) -> None:
-    identifiers = [identifier for _, identifier, _ in TightExits.callbacks]
+def test_each_fill_is_told_once_and_at_its_own_time(tight: Lived) -> None:
+    identifiers = [identifier for _, identifier, _ in tight.callbacks]
     assert len(identifiers) == len(set(identifiers))
-    times = [moment for _, _, moment in TightExits.callbacks]
+    times = [moment for _, _, moment in tight.callbacks]
     assert times == sorted(times)
     assert any(moment[14:16] != "00" for moment in times), "exits between iterations are told when they happen"
 
 
-def test_the_journal_and_the_exchange_agree_on_every_share(tight: tuple[ExchangeRun, RunResult]) -> None:
-    run, result = tight
+def test_the_journal_and_the_exchange_agree_on_every_share(tight: Lived) -> None:
+    run, result = tight.run, tight.result
     rows = list(SqlJournal(run.folder.journal, "").rows())
     fills = [row.value.fill for row in rows if isinstance(row.value, OrderEvent) and row.value.fill is not None]
     bought = sum(fill.quantity for fill in fills if fill.role is GroupRole.ENTRY)

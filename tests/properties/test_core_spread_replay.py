@@ -135,6 +135,6 @@ def test_the_random_worlds_come_to_every_phase() -> None:
     rolled = ("a roll is prepared", "one roll", "an order arrives", "a part fills", "1 assigned", "an activity is told")
     for name in (*filled, *rolled):
         world = next(each.world for each in changes(world) if each.name == name)
-        seen |= {spread.phase for spread in world.spreads().values()}
+        seen |= {spread.phase for spread in world.spreads.values()}
     assert seen == {SpreadPhase.ENTERING, SpreadPhase.OPEN, SpreadPhase.ROLLING, SpreadPhase.REPAIRING}
     assert home(world).is_flat

@@ -20,10 +20,16 @@ SENDER = "desk/brokers/guarded/submission.py"
 def calls(owners: tuple[str, ...], name: str) -> list[str]:
     """Files that call a method of this name on something called one of `owners`."""
     found: list[str] = []
-    for tree in TREES:
-        for path in sorted((ROOT / tree).rglob("*.py")):
+    for path, text in texts().items():
+        if name in text:  # nothing else can call it
             found += [str(path.relative_to(ROOT)) for owner, called in calls_in(path) if called == name and owner in owners]
     return found
+
+
+@cache
+def texts() -> dict[Path, str]:
+    """Every file that could send something, in order."""
+    return {path: path.read_text() for tree in TREES for path in sorted((ROOT / tree).rglob("*.py"))}
 
 
 @cache
@@ -31,7 +37,7 @@ def calls_in(path: Path) -> tuple[tuple[str, str], ...]:
     """Every method call of a file: what the object is called, and the method."""
     methods = [
         node.func
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(texts()[path]))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
     owners = [each.value.attr if isinstance(each.value, ast.Attribute) else getattr(each.value, "id", "") for each in methods]

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -48,20 +49,30 @@ def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the rules ask of a file. Its tree is not kept: those of all files together are millions of nodes."""
+
+    docstring: str | None
+    function_lines: dict[str, int]
+    unseeded: tuple[int, ...]
+
+
 @cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """Every node of a file's tree, the module first; several rules read them."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))))
+def facts(path: Path) -> Facts:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text, filename=str(path))
+    lines = {f"{named(path)}:{item.lineno} {item.name}": length(item) for item in functions(tree)}
+    return Facts(ast.get_docstring(tree), lines, tuple(unseeded(tree)) if "default_rng" in text else ())
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-
-
-def module(path: Path) -> ast.Module:
-    first = nodes(path)[0]
-    assert isinstance(first, ast.Module)
-    return first
+def functions(within: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function, those inside others too. Definitions are statements, so no expression is looked into."""
+    for node in ast.iter_child_nodes(within):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        if not isinstance(node, ast.expr):
+            yield from functions(node)
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -82,8 +93,8 @@ def test_no_python_file_is_too_long() -> None:
 
 
 def test_no_function_is_too_long() -> None:
-    lines = {f"{named(path)}:{item.lineno} {item.name}": length(item) for path in python_files() for item in functions(path)}
-    assert {name: count for name, count in lines.items() if count > MOST_LINES_OF_A_FUNCTION} == {}
+    lines = [(name, count) for path in python_files() for name, count in facts(path).function_lines.items()]
+    assert {name: count for name, count in lines if count > MOST_LINES_OF_A_FUNCTION} == {}
 
 
 def test_command_that_users_run_is_short() -> None:
@@ -93,7 +104,7 @@ def test_command_that_users_run_is_short() -> None:
 def test_every_public_module_says_what_it_is_for() -> None:
     modules = [path for path in python_files() if named(path).split("/")[0] in (*PACKAGES, "backtests", "live_trader.py")]
     public = [path for path in modules if not path.stem.startswith("_") or path.stem == "__init__"]
-    silent = [named(path) for path in public if not ast.get_docstring(module(path))]
+    silent = [named(path) for path in public if not facts(path).docstring]
     assert silent == []
 
 
@@ -127,12 +138,12 @@ def foreign_lines(path: Path) -> Iterator[int]:
 
 def test_every_generator_is_seeded() -> None:
     """An unseeded `default_rng()` would make a run that nobody can repeat; the linter bans the other sources of chance."""
-    found = [f"{named(path)}:{line}" for path in python_files() for line in unseeded(path)]
+    found = [f"{named(path)}:{line}" for path in python_files() for line in facts(path).unseeded]
     assert found == []
 
 
-def unseeded(path: Path) -> Iterator[int]:
-    for node in nodes(path):
+def unseeded(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and not node.args and not node.keywords:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name == "default_rng":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,15 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """Who provides which root name; reads the file list of everything that is installed."""
+    return importlib.metadata.packages_distributions()
+
+
 @pytest.mark.parametrize("name", ROOT_MODULES)
 def test_root_name_belongs_to_this_distribution_alone(name: str) -> None:
-    owners = set(importlib.metadata.packages_distributions().get(name, ()))
+    owners = set(distributions().get(name, ()))
     assert owners == {"lumidesk"}, f"{name} is provided by {owners or 'nobody'}: run `make test`, or pip install -e ."
 
 

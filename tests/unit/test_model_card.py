@@ -15,6 +15,7 @@ from desk.model.store import ModelStore
 from desk.model.training import train
 from desk.report.model_card import model_card_page, write_model_card
 
+pytestmark = pytest.mark.slow  # models are trained and measured, and pages drawn
 FIRST, CUT = date(2010, 1, 1), date(2019, 1, 1)
 
 

@@ -56,6 +56,7 @@ def agree(one, other):
     return len(known)
 
 
+@pytest.mark.slow
 def test_precomputed_answers_equal_those_computed_bar_by_bar(bars):
     fast = ConfidenceGate(PARAMETERS)
     fast.precompute(bars)
@@ -63,6 +64,7 @@ def test_precomputed_answers_equal_those_computed_bar_by_bar(bars):
     assert agree(answers(ConfidenceGate(PARAMETERS), bars, days), answers(fast, bars, days)) > 200
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_where_a_run_starts(bars):
     days = range(850, 1_001, 3)
     early = answers(ConfidenceGate(PARAMETERS), bars, range(700, 1_001, 3))
@@ -70,6 +72,7 @@ def test_answers_do_not_depend_on_where_a_run_starts(bars):
     assert agree(late, {key: early[key] for key in late}) > 10
 
 
+@pytest.mark.slow
 def test_an_answer_is_the_model_of_the_last_retraining_session_on_the_row_of_the_last_bar(bars):
     gate = ConfidenceGate(PARAMETERS)
     assert gate.model_for(market(bars, 950)).calibration_slope > 0
@@ -182,6 +185,7 @@ def test_bars_that_were_not_precomputed_are_refused(bars):
         gate.confidence("S0", market(bars, 900))
 
 
+@pytest.mark.slow
 def test_a_stored_model_is_loaded_instead_of_trained(bars, tmp_path):
     store = ModelStore(tmp_path)
     first = ConfidenceGate(PARAMETERS, store).model_for(market(bars, 950))
@@ -192,6 +196,7 @@ def test_a_stored_model_is_loaded_instead_of_trained(bars, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
 
 
+@pytest.mark.slow
 def test_a_damaged_stored_model_stops_the_run_with_the_fix(bars, tmp_path):
     ConfidenceGate(PARAMETERS, ModelStore(tmp_path)).model_for(market(bars, 950))
     next(tmp_path.glob("*.skops")).write_bytes(b"damaged")
@@ -199,6 +204,7 @@ def test_a_damaged_stored_model_stops_the_run_with_the_fix(bars, tmp_path):
         ConfidenceGate(PARAMETERS, ModelStore(tmp_path)).model_for(market(bars, 950))
 
 
+@pytest.mark.slow
 def test_a_prepared_gate_answers_as_one_that_trains_when_asked_and_trains_no_more(bars, tmp_path):
     asked, prepared = ConfidenceGate(PARAMETERS), ConfidenceGate(PARAMETERS, ModelStore(tmp_path))
     for day in (899, 900, 930):

@@ -121,6 +121,7 @@ def test_recent_rows_are_those_of_the_last_sessions_looked_up_or_computed(bars):
         assert len(computed) <= DRIFT_SESSIONS * len(late)
 
 
+@pytest.mark.slow
 def test_rows_of_late_that_are_kept_from_session_to_session_are_those_computed_anew(bars):
     late = {**bars, "GONE": bars_before(reverting(9, 1_000), FIRST + timedelta(days=870))}
     live, kept = LiveRows(PARAMETERS.rsi_length), RecentRows(PARAMETERS)
@@ -148,6 +149,7 @@ def test_a_refused_model_is_not_asked_and_the_gate_says_why(bars):
     assert answered > 5
 
 
+@pytest.mark.slow
 def test_a_precomputed_gate_refuses_when_one_that_computes_bar_by_bar_does(bars):
     strict = HealthBounds(max_drift_share=0.02, max_age_sessions=60)
     slow, fast = ConfidenceGate(PARAMETERS, bounds=strict), ConfidenceGate(PARAMETERS, bounds=strict)
@@ -179,7 +181,7 @@ def test_a_gate_without_an_answer_says_why(bars, symbol, day, told):
 
 
 def test_a_gate_before_its_first_model_says_so(bars):
-    gate = ConfidenceGate(replace(PARAMETERS, min_events=10_000))
-    day = next(day for day in range(300, 600) if ConfidenceGate(PARAMETERS).confidence("S0", market(bars, day)) is not None)
+    gate, asked = ConfidenceGate(replace(PARAMETERS, min_events=10_000)), ConfidenceGate(PARAMETERS)
+    day = next(day for day in range(300, 600) if asked.confidence("S0", market(bars, day)) is not None)
     assert gate.confidence("S0", market(bars, day)) is None
     assert gate.silence("S0") == "too few finished trades for a model yet"

@@ -13,6 +13,7 @@ from desk.model.parameters import MetaParameters
 from desk.model.store import ModelStore, model_id
 from desk.model.training import CalibrationBin, MetaModel, Metrics
 
+pytestmark = pytest.mark.slow  # skops loads scipy and scikit-learn
 COUNT = len(FEATURES)
 
 
