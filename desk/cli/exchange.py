@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from desk.cli.conformance import conformance
 from desk.cli.tables import console, print_json
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.exchange.account_file import load_accounts
@@ -201,3 +202,6 @@ def _switches(given: list[str]) -> Switches:
 def _greet(url: str, config: ExchangeConfig) -> None:
     words = f"{DEFAULT_KEY} / {DEFAULT_SECRET}" if config.api_key == DEFAULT_KEY else "as set in the environment"
     console().print(Text(f"exchange at {url}, keys {words}, page at {url}/, Ctrl-C stops it"))
+
+
+app.command("conformance")(conformance)

@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import typer
 
-from desk.cli import config, exchange, journal, model, options
-from desk.cli.adopt import adopt
-from desk.cli.allocation import allocation
-from desk.cli.check import check
-from desk.cli.compare import compare
-from desk.cli.conformance import conformance
 from desk.cli.errors import told_to_the_person
-from desk.cli.hedge import hedge
-from desk.cli.mode import mode
-from desk.cli.monte_carlo import monte_carlo
-from desk.cli.parity import parity
-from desk.cli.positions import positions
-from desk.cli.protect import protect
-from desk.cli.rebalance import rebalance
-from desk.cli.sockets import sockets
-from desk.cli.status import status
-from desk.cli.strategies import strategies
-from desk.cli.train import train
+from desk.cli.lazy import LazyGroup
 
-app = typer.Typer(
-    name="desk",
-    help="The trading desk's own commands. `python live_trader.py` trades.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(config.app, name="config")
-exchange.app.command("conformance")(conformance)
-app.add_typer(exchange.app, name="exchange")
-app.command("strategies")(strategies)
-app.command("mode")(mode)
-app.command("adopt")(adopt)
-app.add_typer(journal.app, name="journal")
-app.command("status")(status)
-app.command("positions")(positions)
-app.add_typer(options.app, name="options")
-app.command("allocation")(allocation)
-app.command("protect")(protect)
-app.command("hedge")(hedge)
-app.command("rebalance")(rebalance)
-app.command("sockets")(sockets)
-app.command("check")(check)
-app.command("compare")(compare)
-app.command("monte-carlo")(monte_carlo)
-app.command("parity")(parity)
-app.command("train")(train)
-app.add_typer(model.app, name="model")
+
+class DeskCommands(LazyGroup):
+    """All of them, as `desk --help` lists them."""
+
+    places: ClassVar[Mapping[str, str]] = {
+        "config": "desk.cli.config:app",
+        "exchange": "desk.cli.exchange:app",
+        "strategies": "desk.cli.strategies:strategies",
+        "mode": "desk.cli.mode:mode",
+        "adopt": "desk.cli.adopt:adopt",
+        "journal": "desk.cli.journal:app",
+        "status": "desk.cli.status:status",
+        "positions": "desk.cli.positions:positions",
+        "options": "desk.cli.options:app",
+        "allocation": "desk.cli.allocation:allocation",
+        "protect": "desk.cli.protect:protect",
+        "hedge": "desk.cli.hedge:hedge",
+        "rebalance": "desk.cli.rebalance:rebalance",
+        "sockets": "desk.cli.sockets:sockets",
+        "check": "desk.cli.check:check",
+        "compare": "desk.cli.compare:compare",
+        "monte-carlo": "desk.cli.monte_carlo:monte_carlo",
+        "parity": "desk.cli.parity:parity",
+        "train": "desk.cli.train:train",
+        "model": "desk.cli.model:app",
+    }
+
+
+app = typer.Typer(cls=DeskCommands, name="desk", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def desk() -> None:
+    """The trading desk's own commands. `python live_trader.py` trades."""
 
 
 def run() -> None:
