@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from crash import bare, judge
-from crash.broker_truth import ENDED, Json, instant
+from crash.broker_truth import ENDED, Json, Truth, instant
 from crash.judge import Account, Failure
-from crash.spread_truth import OptionTruth, is_option, naked_stretches
+from crash.spread_stocks import Part, parted
+from crash.spread_truth import Move, OptionTruth, is_option, naked_stretches
 from desk.journal.reader import JournalReader
 
 Legs = frozenset[tuple[str, str]]
@@ -43,6 +44,10 @@ class SpreadAccount:
     given_up: set[str] = field(default_factory=set)
     refusals: Counter[str] = field(default_factory=Counter)
     settlements: Counter[str] = field(default_factory=Counter)
+
+    def parts(self, truth: Truth) -> tuple[Part, Part]:
+        """The strategy's own shares, and the spreads."""
+        return parted(self.account, truth, {key for told in self.spreads.values() for key in told.orders})
 
 
 def read(journal: Path) -> SpreadAccount:
@@ -101,28 +106,29 @@ class Verdict:
 
 
 def verdict(found: SpreadAccount, there: OptionTruth, final: Json, start_cash: Decimal) -> Verdict:
-    """`final` is what the desk believed when it was left."""
+    """`final` is what the desk believed when it was left. Shares that a strategy holds beside them have their own judge."""
     said = Verdict()
-    account, truth = found.account, there.truth
+    stocks, spreads = found.parts(there.truth)
     for check in (judge.lost, judge.foreign, judge.ends):
-        said.failures += check(account, truth, final)
-    said.failures += _fills(account, there)
-    said.failures += _naked(there, account.nonce, said)
+        said.failures += check(spreads.account, spreads.truth, final)
+    said.failures += judge.verdict(stocks.account, stocks.truth, final)
+    said.failures += _fills(spreads.account, spreads.truth)
+    said.failures += _naked(there, found.account.nonce, said)
     for key, told in found.spreads.items():
         said.failures += _quantities(key, told, found, there, said)
     said.failures += _shapes(found, there)
-    said.failures += _left(there, final)
+    said.failures += _left(spreads.truth, stocks.truth.positions, final)
     said.failures += _cash(there, final, start_cash)
-    if account.damage:
-        said.failures.append(Failure("journal damaged", account.damage))
+    if found.account.damage:
+        said.failures.append(Failure("journal damaged", found.account.damage))
     return said
 
 
-def _fills(account: Account, there: OptionTruth) -> Iterator[Failure]:
+def _fills(account: Account, truth: Truth) -> Iterator[Failure]:
     """Executions of orders and of legs; what a whole multi-leg order filled is told by its legs."""
     traded: dict[str, int] = defaultdict(int)
-    orders = there.truth.orders
-    for execution in there.truth.executions:
+    orders = truth.orders
+    for execution in truth.executions:
         if str(orders[execution.order_id]["key"]).startswith(account.nonce):
             traded[execution.order_id] += abs(execution.shares)
     whole = {name for name, order in orders.items() if order.get("legs")}
@@ -141,20 +147,36 @@ def _naked(there: OptionTruth, nonce: str, said: Verdict) -> Iterator[Failure]:
 
 def _quantities(key: str, told: Told, found: SpreadAccount, there: OptionTruth, said: Verdict) -> Iterator[Failure]:
     """Contracts opened of each leg are no more than were decided, unless an order that was given up came after all."""
-    opened: dict[str, int] = defaultdict(int)
-    late = 0
-    for name, order, move in _executed(told, there):
-        if move.symbol in (told.plan["short"], told.plan["long"]) and str(order["position_intent"]).endswith("_to_open"):
-            opened[move.symbol] += abs(move.count)
-            late += name in found.given_up
-    for symbol, count in opened.items():
+    opening = list(_opening(told, there))
+    late = any(order["key"] in found.given_up for order, _ in opening)
+    for symbol, count in opened(told, there).items():
         if count > told.plan["contracts"] and late:
             said.late_excess += count - told.plan["contracts"]
         elif count > told.plan["contracts"]:
             yield Failure("too many", f"{count} {symbol} were opened for {key}, {told.plan['contracts']} were decided")
 
 
-def _executed(told: Told, there: OptionTruth) -> Iterator[tuple[str, Json, Any]]:
+def opened(told: Told, there: OptionTruth) -> Counter[str]:
+    """Contracts of each leg that the orders of a spread opened."""
+    found: Counter[str] = Counter()
+    for _, move in _opening(told, there):
+        found[move.symbol] += abs(move.count)
+    return found
+
+
+def units_opened(told: Told, there: OptionTruth) -> int:
+    """Whole units of both legs that were opened."""
+    found = opened(told, there)
+    return min(found[told.plan["short"]], found[told.plan["long"]])
+
+
+def _opening(told: Told, there: OptionTruth) -> Iterator[tuple[Json, Move]]:
+    for _, order, move in _executed(told, there):
+        if move.symbol in (told.plan["short"], told.plan["long"]) and str(order["position_intent"]).endswith("_to_open"):
+            yield order, move
+
+
+def _executed(told: Told, there: OptionTruth) -> Iterator[tuple[str, Json, Move]]:
     orders = there.truth.orders
     for move in there.moves:
         order = orders.get(move.by)
@@ -219,11 +241,16 @@ def _single(order: Json, told: Told, there: OptionTruth) -> str | None:
     return f"{order['qty']} contracts, {told.plan['contracts']} were decided" if too_many else None
 
 
-def _left(there: OptionTruth, final: Json) -> Iterator[Failure]:
-    """Nothing is left anywhere, and a book made of the rows says the same as the one that lived."""
-    for symbol, count in there.truth.positions.items():
-        yield Failure("left over" if is_option(symbol) else "shares left", f"{count} {symbol} are held at the end")
-    for order in there.truth.orders.values():
+def _left(truth: Truth, own: Mapping[str, int], final: Json) -> Iterator[Failure]:
+    """Nothing is left of the spreads, `own` shares of the strategy aside, and a book made of the rows says the same as the one
+    that lived."""
+    for symbol in sorted({*truth.positions, *own}):
+        count = truth.positions.get(symbol, 0) - own.get(symbol, 0)
+        if count:
+            beside = f" beside its own {own[symbol]}" if symbol in own else ""
+            text = f"{count} {symbol} are held{beside} at the end"
+            yield Failure("left over" if is_option(symbol) else "shares left", text)
+    for order in truth.orders.values():
         if order["status"] not in ENDED:
             yield Failure("order left", f"{order['key']} is {order['status']}")
     for key, told in final["spreads"].items():
@@ -235,9 +262,10 @@ def _left(there: OptionTruth, final: Json) -> Iterator[Failure]:
 
 def _cash(there: OptionTruth, final: Json, start_cash: Decimal) -> Iterator[Failure]:
     booked = sum((Decimal(told["cash_usd"]) for told in final["spreads"].values()), Decimal(0))
-    came = there.cash_usd - start_cash
-    if abs(booked - came) >= CENT:
-        yield Failure("cash differs", f"the spreads booked {booked}, the exchange's cash changed by {came} beside its fees")
+    stocks, came = Decimal(final["stocks_cash_usd"]), there.cash_usd - start_cash
+    if abs(booked + stocks - came) >= CENT:
+        text = f"the spreads booked {booked}, the stocks {stocks}, the exchange's cash changed by {came} beside its fees"
+        yield Failure("cash differs", text)
 
 
 # ---- how long leaving takes -------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,15 +15,15 @@ import numpy as np
 import requests
 
 from crash.broker_truth import connected, get
-from crash.life import Life, Whereabouts, moment, request_for
+from crash.life import Life, SteppedExecutor, Whereabouts, Whims, last_iteration, moment, request_for, told
 from crash.made_market import SYMBOLS
 from crash.spread_schedule import Assignment, SpreadSchedule
-from crash.spread_truth import is_option
+from crash.spread_truth import is_option, underlying_of
 from desk.brokers.alpaca import DeskAlpaca
 from desk.core.ports import Journal
 from desk.core.spread_book import SpreadBook
 from desk.data import calendars
-from desk.domain.decisions import Signal, Target
+from desk.domain.decisions import FixedExit, Signal, Target
 from desk.domain.errors import BrokerUnreachable
 from desk.domain.market import Market
 from desk.domain.spreads import Spread
@@ -36,7 +37,6 @@ from desk.runtime.request import RunRequest
 from desk.runtime.spread_build import SpreadTeam
 from desk.runtime.spread_keeper import Pace
 from desk.runtime.spread_opener import SpreadArm
-from desk.runtime.strategy import DeskStrategy
 from desk.settings.behaviour import Behaviour, Universe
 from options import occ
 from options.gates import Opportunity
@@ -49,26 +49,27 @@ MOST_AFTER = timedelta(days=8)
 # A credit that no roll brings: at the end what is open is left, or expires.
 NO_ROLL_USD = 900.0
 SETTLING_MINUTES = (30, 200, 375)
+FAR = FixedExit(0.15, 0.15)
 
 
-class SpreadWhims(DeskStrategy):
-    """Wants spreads by chance, the same at the same moment of the same schedule; no shares."""
+class SpreadWhims(Whims):
+    """Wants spreads by chance, the same at the same moment of the same schedule, and shares of `stocks` likewise."""
 
-    seed = 0
-    wants = "trade"  # or "nothing"
+    underlyings: tuple[str, ...] = ()
+    stocks: tuple[str, ...] = ()
     opens_until = datetime.max.replace(tzinfo=UTC)
 
-    def signals(self, market: Market, book: Book) -> tuple[Signal, ...]:
-        return ()
-
-    def targets(self, signals: object, market: Market, book: Book) -> tuple[Target, ...]:
-        return ()
+    def targets(self, signals: Sequence[Signal], market: Market, book: Book) -> Sequence[Target]:
+        """Every other entry has exits so far off that its shares are still there when others come for contracts."""
+        chance = np.random.default_rng([self.seed, 15, int(market.now.timestamp())])
+        wanted = [target for target in super().targets(signals, market, book) if target.symbol in self.stocks]
+        return [replace(target, exit_rule=FAR) if chance.random() < 0.5 else target for target in wanted]
 
     def opportunities(self, market: Market, book: Book) -> tuple[Opportunity, ...]:
-        if self.wants == "nothing" or market.now > self.opens_until:
+        if self.wants != "trade" or market.now > self.opens_until:
             return ()
         chance = np.random.default_rng([self.seed, 13, int(market.now.timestamp())])
-        wanted = [symbol for symbol in self.corridor.universe if chance.random() < 0.7]
+        wanted = [symbol for symbol in self.underlyings if chance.random() < 0.7]
         return tuple(Opportunity(symbol, score=9.0, confidence=0.9, reason="a whim") for symbol in wanted)
 
 
@@ -88,7 +89,13 @@ class SpreadLife(Life):
         return request_for(self.folder, schedule.seed, behaviour)
 
     def _universe(self) -> tuple[str, ...]:
-        return self.schedule.symbols
+        return tuple(dict.fromkeys((*self.schedule.symbols, *self.schedule.stocks)))
+
+    def _executor(self, request: RunRequest, stack: ExitStack) -> SteppedExecutor:
+        executor = super()._executor(request, stack)
+        schedule, strategy = self.schedule, self.strategy
+        strategy.underlyings, strategy.stocks, strategy.opens_until = schedule.symbols, schedule.stocks, schedule.opens_until
+        return executor
 
     def _arm(self, cast: Cast, broker: DeskAlpaca) -> SpreadArm:
         self.team: SpreadTeam = spread_team(cast, broker, PACE, lambda text: None)
@@ -99,7 +106,6 @@ class SpreadLife(Life):
         return account_guardian(cast, broker, REPLAY_EVERY, splits, REPLAY_LOOKS, self.team.keeper)
 
     def _play(self, last: datetime | None) -> None:
-        self.strategy.opens_until = self.schedule.opens_until
         begun = self.clock.now()
         moments = [due for due in self.schedule.moments if last is None or due > last]
         for due in sorted([*moments, *self._assignments()]):
@@ -120,13 +126,10 @@ class SpreadLife(Life):
         self.stage.settle()
 
     def _settle(self, journal: Journal) -> None:
-        """Go on, opening nothing, until every contract has expired, the broker has told of it, and nothing is left.
-
-        The one life of a schedule without kills begins with its iterations.
-        """
-        if not self.schedule.dooms:
-            self._play(None)
-        self.strategy.wants = "nothing"
+        """Play what is left, then go on, opening nothing, until every contract has expired, the broker has told of it,
+        and nothing is left but shares that the schedule keeps."""
+        self._play(last_iteration(journal))
+        self.strategy.wants = "flat" if self.schedule.ends_flat else "nothing"
         over = self._over()
         for due in self._dues(over + MOST_AFTER):
             self._live_until(due)
@@ -153,8 +156,13 @@ class SpreadLife(Life):
             rebuilt = Ledger(self.journal.nonce)
             for row in self.journal.rows():
                 rebuilt.replay(row)
-            told = told_of_spreads(self.desk.spreads, rebuilt.spreads) | {"mode": self.desk.mode.value}
-            (self.folder / "final.json").write_text(json.dumps(told))
+            stocks = told(self.desk, self.broker) | {"stocks_cash_usd": str(stocks_cash(self.desk.book))}
+            (self.folder / "final.json").write_text(json.dumps(stocks | told_of_spreads(self.desk.spreads, rebuilt.spreads)))
+
+
+def stocks_cash(book: Book) -> Decimal:
+    """Dollars that the desk's trades in shares brought, less what they cost."""
+    return sum((trade.exit_value - trade.entry_value for trade in (*book.open.values(), *book.closed)), Decimal(0))
 
 
 def told_of_spreads(book: SpreadBook, rebuilt: SpreadBook) -> dict[str, Any]:
@@ -180,13 +188,14 @@ def _told(spread: Spread) -> dict[str, Any]:
         "cash_usd": str(spread.cash_usd),
         "working": [each.spec.key for each in spread.working],
         "coming": list(spread.coming),
-        "inferred": spread.inferred,
+        "inferred": sum(spread.inferred.values()),
         "why": spread.why,
     }
 
 
 def assign(where: Whereabouts, folder: Path, wanted: Assignment) -> None:
-    """Have a sold put assigned as `wanted`, if there is one; written down before it is done. A silent exchange assigns none."""
+    """Have a sold put assigned as `wanted`, if there is one, rather of an underlying of which shares are held; written down
+    before it is done. A silent exchange assigns none."""
     with connected(where.api_key, where.api_secret) as session:
         try:
             held = get(session, f"{where.url}/v2/positions", wait_seconds=1.0)
@@ -196,6 +205,7 @@ def assign(where: Whereabouts, folder: Path, wanted: Assignment) -> None:
     sold = sorted(symbol for symbol, count in counts.items() if count > 0 and is_option(symbol))
     if not sold:
         return
+    sold = [symbol for symbol in sold if underlying_of(symbol) in counts] or sold
     symbol = sold[int(wanted.which * len(sold))]
     contracts = 1 + int(wanted.part * (counts[symbol] - 1) + 0.5)
     admin = where.admin()

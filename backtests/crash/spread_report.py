@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from crash.report import Json, counted, happened, show_failures
+from crash.schedule import BOUND_SECONDS
+
+PRAISE = "No failure: no naked leg, no wrong quantity, every spread flat, every share protected, all of it booked to the cent."
 
 
 def show(lines: Sequence[Json], console: Console) -> None:
@@ -24,7 +27,11 @@ def show(lines: Sequence[Json], console: Console) -> None:
     }
     for name, title in {**names, "refusals": "Refusals"}.items():
         console.print(counted(title, "kind", _summed(lines, name)))
-    show_failures(lines, console, "No failure: no naked leg, no wrong quantity, every spread flat and booked to the cent.")
+    show_failures(
+        lines,
+        console,
+        "No failure: no naked leg, no wrong quantity, every spread flat, every share protected, all of it booked to the cent.",
+    )
 
 
 def _whole(lines: Sequence[Json]) -> Table:
@@ -37,9 +44,14 @@ def _whole(lines: Sequence[Json]) -> Table:
         "kills": sum(len(line["kills"]) for line in lines),
         "faults that happened": sum(happened(lines).values()),
         "spreads decided": sum(line["spreads"] for line in lines),
-        "  of them sold": sum(line["sold"] for line in lines),
-        "  rolled into": sum(line["rolled"] for line in lines),
-        "  legged": sum(line["legged"] for line in lines),
+        "  of them legged": sum(line["legged"] for line in lines),
+        "spreads filled": sum(line["filled"] for line in lines),
+        "  of them with all that was decided": sum(line["complete"] for line in lines),
+        "rolls decided": sum(line["rolls"] for line in lines),
+        "  of them filled": sum(line["rolls_filled"] for line in lines),
+        "schedules with stocks beside the spreads": sum(line["has_stocks"] for line in lines),
+        "  their executions in stocks": sum(line["stock_fills"] for line in lines),
+        "  shares that came or went for contracts beside own ones": sum(line["meetings"] for line in lines),
         "orders at the exchange": sum(line["orders"] for line in lines),
         "executions": sum(line["fills"] for line in lines),
         "journal rows": sum(line["rows"] for line in lines),
@@ -50,6 +62,9 @@ def _whole(lines: Sequence[Json]) -> Table:
             (line["owed_seconds"] for line in lines), default=0
         ),
         "longest from leaving to flat, undisturbed market seconds": max((line["held_seconds"] for line in lines), default=0),
+        "longest bare stretch of shares, market seconds": max((line["bare_seconds"] for line in lines), default=0),
+        "  of it with a desk and no fault": max((line["undisturbed_bare_seconds"] for line in lines), default=0),
+        "  stated bound": BOUND_SECONDS,
         "regulators' fees, dollars": f"{sum(line['fees_usd'] for line in lines):.2f}",
         "lives that did not start": sum(len(line["stillborn"]) for line in lines),
         "seconds a schedule": f"{mean(line['wall_seconds'] for line in lines):.2f}" if lines else "",

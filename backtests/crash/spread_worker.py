@@ -16,6 +16,7 @@ from crash.life import Life
 from crash.spread_judge import SpreadAccount
 from crash.spread_life import ASSIGNED, SpreadLife, assign
 from crash.spread_schedule import SpreadSchedule, drawn
+from crash.spread_stocks import meetings, to_protect
 from crash.spread_truth import OptionTruth
 from crash.worker import Playing, Run
 
@@ -25,14 +26,23 @@ TOLD_AFTER_MINUTES = 24 * 60
 
 @dataclass
 class SpreadRun(Run):
-    """`moves` counts executions of contracts and shares, assignments, exercises and expirations by kind; `turns` those of the
+    """`spreads` were decided; `filled` are those of which at least one whole unit was opened, `complete` those with all that was
+    decided. `rolls` and `rolls_filled` are the same of spreads that took another one's place. `meetings` counts instants at which
+    shares came for contracts while the strategy held its own of that symbol.
+
+    `moves` counts executions of contracts and shares, assignments, exercises and expirations by kind; `turns` those of the
     journal, `settled` its settlements, `refusals` what the broker did not take. `late_excess` are contracts that came late
     beside what was decided, `naked_by_broker` those that the broker itself left without protection."""
 
     spreads: int = 0
-    sold: int = 0
-    rolled: int = 0
+    filled: int = 0
+    complete: int = 0
+    rolls: int = 0
+    rolls_filled: int = 0
     legged: int = 0
+    has_stocks: bool = False
+    stock_fills: int = 0
+    meetings: int = 0
     moves: dict[str, int] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
@@ -91,11 +101,11 @@ class SpreadPlaying(Playing):
         run, now = self._run, self._now()
         run.orders, run.fills = len(there.truth.orders), len(there.truth.executions)
         run.halts, run.rows = found.account.modes, found.account.rows
-        plans = [told.plan for told in found.spreads.values()]
-        run.spreads, run.legged = len(plans), sum(plan["manner"] == "legged" for plan in plans)
-        sold = {move.symbol for move in there.moves if move.count < 0 and move.by in there.truth.orders}
-        run.sold = sum(plan["short"] in sold for plan in plans)
-        run.rolled = sum(plan["rolled_from"] is not None and plan["short"] in sold for plan in plans)
+        self._count_spreads(found, there)
+        stocks, _ = found.parts(there.truth)
+        run.has_stocks, run.stock_fills = bool(self._schedule.stocks), len(stocks.truth.executions)
+        run.meetings = meetings(stocks.truth, there)
+        self._measure(to_protect(stocks.truth, there))
         run.moves = dict(Counter(move.by for move in there.moves if move.by not in there.truth.orders))
         run.turns = dict(Counter(turn for told in found.spreads.values() for _, turn in told.turns))
         run.settled, run.refusals = dict(found.settlements), dict(found.refusals)
@@ -103,3 +113,12 @@ class SpreadPlaying(Playing):
         left = list(spread_judge.leavings(found, there, self._disturbances(now)))
         run.owed_seconds = max((each.owed_seconds for each in left), default=0.0)
         run.held_seconds = max((each.held_seconds for each in left), default=0.0)
+
+    def _count_spreads(self, found: SpreadAccount, there: OptionTruth) -> None:
+        run, every = self._run, list(found.spreads.values())
+        units = [spread_judge.units_opened(told, there) for told in every]
+        run.spreads, run.legged = len(every), sum(told.plan["manner"] == "legged" for told in every)
+        run.filled = sum(count > 0 for count in units)
+        run.complete = sum(count >= told.plan["contracts"] for told, count in zip(every, units, strict=True))
+        rolled = [count for told, count in zip(every, units, strict=True) if told.plan["rolled_from"] is not None]
+        run.rolls, run.rolls_filled = len(rolled), sum(count > 0 for count in rolled)

@@ -21,4 +21,4 @@ def test_desks_with_spreads_that_are_killed_leave_no_leg_naked_and_nothing_behin
     assert done.returncode == 0, done.stdout + done.stderr
     found = [json.loads(text) for text in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert found and not any(line["failures"] for line in found)
-    assert any(line["kills"] for line in found) and any(line["sold"] for line in found)
+    assert any(line["kills"] for line in found) and any(line["filled"] for line in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -44,6 +45,8 @@ class Case:
         self.judge, self.truths = judge, truths
         self.packages = {ENTRY: package(ENTRY, OPENS, "-1.00"), EXIT: package(EXIT, CLOSES, "0.40")}
         self.singles: list[dict[str, Any]] = []
+        self.stocks: list[dict[str, Any]] = []
+        self.unjournaled: list[dict[str, Any]] = []
         self.moves = [
             truths.Move(NOON, SHORT, -2, f"{ENTRY}/short"),
             truths.Move(NOON, LONG, 2, f"{ENTRY}/long"),
@@ -64,28 +67,46 @@ class Case:
         self.cash_usd = Decimal(1120)
         spread = {"phase": "closed", "cash_usd": "120"}
         self.final: dict[str, Any] = {"spreads": {KEY: spread}, "rebuilt": {KEY: "closed"}, "unlike": []}
+        self.final |= {"positions": {}, "trades": [], "stocks_cash_usd": "0"}
 
-    def said(self) -> Any:
-        crash_judge = importlib.import_module("crash.judge")
+    @property
+    def owned(self) -> list[str]:
+        return [order["key"] for order in (*self.packages.values(), *self.singles)]
+
+    def told(self) -> Any:
+        keys = [key for key in self.owned if key.startswith("nonce")]
+        return self.judge.Told(self.plan, {key: {"spread": KEY, "into": None} for key in keys})
+
+    def there(self) -> Any:
         broker_truth = importlib.import_module("crash.broker_truth")
-        ended = {"status": "filled", "client_order_id": "", "side": "", "symbol": "", "replaced_by": None}
+        ended = {"status": "filled", "side": "", "symbol": "", "replaced_by": None, "order_class": "", "filled_qty": "0"}
+        ended["position_intent"] = None
         orders: dict[str, dict[str, Any]] = {}
-        for order in [*self.packages.values(), *self.singles]:
-            orders[order["id"]] = {**ended, **order, "client_order_id": order["key"]}
+        for order in [*self.packages.values(), *self.singles, *self.stocks, *self.unjournaled]:
+            orders[order["id"]] = {**ended, "client_order_id": order["key"], **order}
             for leg in order.get("legs", ()):
-                orders[leg["id"]] = {**ended, **leg, "parent": order["id"], "key": order["key"]}
-        keys = [order["key"] for order in (*self.packages.values(), *self.singles)]
-        account = crash_judge.Account("nonce", {key: {} for key in keys})
-        account.statuses.update({order["id"]: ["filled"] for order in orders.values()})
+                orders[leg["id"]] = {**ended, "client_order_id": "", **leg, "parent": order["id"], "key": order["key"]}
         fills = [broker_truth.Execution(each.by, each.symbol, each.at, each.count) for each in self.moves if each.by in orders]
-        for each in fills:
-            account.filled[each.order_id] += abs(each.shares)
-        told = self.judge.Told(self.plan, {key: {"spread": KEY, "into": None} for key in keys if key.startswith("nonce")})
-        found = self.judge.SpreadAccount(account, {KEY: told}, self.given_up)
         truth = broker_truth.Truth(orders, tuple(fills), self.positions)
         moves = tuple(sorted(self.moves, key=lambda each: each.at))
-        there = self.truths.OptionTruth(truth, moves, self.cash_usd, Decimal(0))
-        return self.judge.verdict(found, there, self.final, Decimal(1000))
+        return self.truths.OptionTruth(truth, moves, self.cash_usd, Decimal(0))
+
+    def found(self, there: Any) -> Any:
+        crash_judge = importlib.import_module("crash.judge")
+        keys = [*self.owned, *(order["key"] for order in self.stocks)]
+        account = crash_judge.Account("nonce", {key: {} for key in keys})
+        account.statuses.update({name: ["filled"] for name in there.truth.orders})
+        for each in there.truth.executions:
+            account.filled[each.order_id] += abs(each.shares)
+        return self.judge.SpreadAccount(account, {KEY: self.told()}, self.given_up)
+
+    def own(self) -> tuple[Any, Any]:
+        there = self.there()
+        return self.found(there).parts(there.truth)[0].truth, there
+
+    def said(self) -> Any:
+        there = self.there()
+        return self.judge.verdict(self.found(there), there, self.final, Decimal(1000))
 
     def kinds(self) -> set[str]:
         return {failure.kind for failure in self.said().failures}
@@ -169,3 +190,91 @@ def test_a_cent_that_is_booked_otherwise_is_seen(case: Case) -> None:
 def test_a_book_that_the_rows_do_not_give_again_is_seen(case: Case) -> None:
     case.final["unlike"] = ["closed"]
     assert case.kinds() == {"rebuilt otherwise"}
+
+
+# ---- shares of the strategy's own beside the spreads --------------------------------------------------------------------------
+
+BOUGHT, TARGET, SOLD = "nonce-enter", "nonce-enter/target", "nonce-bullput-9"
+
+
+def stock_order(name: str, side: str, shares: int, status: str = "filled", key: str | None = None) -> dict[str, Any]:
+    common = {"symbol": "ABC", "qty": str(shares), "side": side, "status": status, "order_class": "bracket"}
+    return {"id": name, "parent": key or name, "key": key or name, **common}
+
+
+@pytest.fixture
+def beside(case: Case) -> Case:
+    """Besides, 30 ABC bought at 50 under a target, and 100 more that an assignment brought at 100 and that were sold at 90."""
+    exit_of_it = {**stock_order(TARGET, "sell", 30, "new", BOUGHT), "client_order_id": "target"}
+    case.stocks = [stock_order(BOUGHT, "buy", 30), exit_of_it]
+    sale = {"id": SOLD, "parent": SOLD, "key": SOLD, "symbol": "ABC", "side": "sell", "qty": "100"}
+    case.singles.append(sale)
+    later = NOON + timedelta(minutes=30)
+    case.moves = [
+        case.truths.Move(NOON, "ABC", 30, BOUGHT),
+        *case.moves[:2],
+        case.truths.Move(later, SHORT, 1, "OPASN"),
+        case.truths.Move(later, "ABC", 100, "OPTRD"),
+        case.truths.Move(later + timedelta(minutes=1), "ABC", -100, SOLD),
+        case.truths.Move(CLOSE, SHORT, 1, "OPEXP"),
+        case.truths.Move(CLOSE, LONG, -2, "OPEXP"),
+    ]
+    case.positions = {"ABC": 30}
+    trade = {"key": BOUGHT, "exits_key": BOUGHT, "entry": "filled", "target": "working", "stop": "working"}
+    case.final |= {"positions": {"ABC": 30}, "trades": [trade], "stocks_cash_usd": "-1500"}
+    case.cash_usd = Decimal(1000 - 1500 + 120)
+    return case
+
+
+def test_own_shares_and_shares_that_came_for_contracts_are_told_apart(beside: Case) -> None:
+    assert beside.kinds() == set()
+
+
+def test_shares_that_came_for_contracts_and_stayed_are_seen_beside_own_ones(beside: Case) -> None:
+    beside.singles, beside.moves = [], [move for move in beside.moves if move.by != SOLD]
+    beside.positions = {"ABC": 130}
+    assert beside.kinds() == {"shares left"}
+
+
+def test_own_shares_that_a_spread_sold_with_its_own_are_seen(beside: Case) -> None:
+    beside.positions = {}
+    assert beside.kinds() == {"shares left"}
+
+
+def test_own_shares_without_an_exit_are_seen_beside_spreads(beside: Case) -> None:
+    beside.stocks[1]["status"] = "canceled"
+    assert beside.kinds() == {"bare", "unknown"}
+
+
+def test_own_shares_that_the_book_does_not_have_are_seen(beside: Case) -> None:
+    beside.final["positions"] = {"ABC": 130}
+    assert beside.kinds() == {"positions differ"}
+
+
+def test_an_order_in_shares_that_nobody_journaled_is_seen(beside: Case) -> None:
+    beside.unjournaled = [stock_order("nonce-nobodys", "buy", 10, "canceled")]
+    assert beside.kinds() == {"unjournaled"}
+
+
+def test_a_cent_of_the_stocks_that_is_booked_otherwise_is_seen(beside: Case) -> None:
+    beside.final["stocks_cash_usd"] = "-1500.01"
+    assert beside.kinds() == {"cash differs"}
+
+
+def test_a_meeting_is_counted_and_shares_that_a_put_took_are_not_there_to_protect(beside: Case, judge: Any) -> None:
+    stocks = importlib.import_module("crash.spread_stocks")
+    own, there = beside.own()
+    assert stocks.meetings(own, there) == 1
+    assert stocks.to_protect(own, there).executions == own.executions
+    took = beside.truths.Move(CLOSE, "ABC", -100, "OPTRD")
+    back = beside.truths.Move(CLOSE + timedelta(days=3), "ABC", 100, SOLD)
+    there = replace(there, moves=(*there.moves, took, back))
+    taken = stocks.to_protect(own, there).executions[len(own.executions) :]
+    assert [(each.at, each.shares) for each in taken] == [(took.at, -30), (back.at, 30)]
+
+
+def test_a_spread_counts_as_filled_by_whole_units_of_both_legs(case: Case) -> None:
+    told, there = case.told(), case.there()
+    assert case.judge.units_opened(told, there) == 2
+    one_leg = [move for move in there.moves if move.symbol == LONG]
+    assert case.judge.units_opened(told, replace(there, moves=tuple(one_leg))) == 0
