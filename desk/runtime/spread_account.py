@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 LOOK_BACK = timedelta(days=7)
 # What a broker's answer raises that is not as documented.
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
+# A broker that refuses knows perhaps of an assignment: the account is asked again so soon.
+AFTER_REFUSAL = timedelta(seconds=30)
 # A difference in positions that nothing explains is believed when it has lasted so long.
 BELIEVED_AFTER = timedelta(minutes=10)
 # What comes for a put, by how it ended: shares, whose price is paid, or the other way round.
@@ -48,7 +50,9 @@ class SpreadAccount:
 
     def ask(self, now: datetime) -> None:
         """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
-        if self._asked_at is not None and now - self._asked_at < self._every:
+        is_refused = any(spread.refusals for spread in self._desk.spreads.open.values())
+        every = min(self._every, AFTER_REFUSAL) if is_refused else self._every
+        if self._asked_at is not None and now - self._asked_at < every:
             return
         for book in (self._book_activities, self._book_positions):
             try:

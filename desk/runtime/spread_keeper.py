@@ -260,14 +260,15 @@ def roll_into(feed: OptionFeed, spread: Spread, spot: float, policy: SpreadPolic
 def begin_roll(spreads: Spreads, spread: Spread, into: RollTarget, policy: SpreadPolicy, now: datetime) -> SpreadPlan:
     """Open the spread that this one is to be rolled into; the turn of this one follows. Returns what was opened."""
     count, least = min(spread.short, spread.long), policy.roll.min_net_credit
-    plan = rolled_plan(spread.plan, into.spread, least, count, spreads.key(spread.plan.underlying, now), now)
+    plan = rolled_plan(spread.plan, into.spread, least, count, spreads.roll_key(spread.plan.underlying, now), now)
     spreads.open(plan)
     return plan
 
 
 def _has_only_protection(spread: Spread, now: datetime) -> bool:
     """Whether bought puts are all that is left of one that is being left, and no order could be sent for them: nobody bids."""
-    is_bare = spread.phase is SpreadPhase.CLOSING and not (spread.short or spread.stock or spread.coming)
+    is_left = spread.phase in (SpreadPhase.CLOSING, SpreadPhase.REPAIRING)
+    is_bare = is_left and not (spread.short or spread.stock or spread.coming)
     may_ask = spread.retry_at is None or spread.retry_at <= now
     return is_bare and spread.long > 0 and not spread.working and may_ask
 

@@ -43,6 +43,11 @@ class Spreads:
         """The key of a spread on `underlying` that is decided at `at` (aware, UTC)."""
         return order_key(self._nonce, at, underlying, "bullput")
 
+    def roll_key(self, underlying: str, at: datetime) -> str:
+        """The key of one that another is rolled into: of one underlying two may be decided at once."""
+        book = self.book
+        return order_key(self._nonce, at, underlying, f"roll{len(book.open) + len(book.closed)}")
+
     def open(self, plan: SpreadPlan) -> None:
         """Journal that a spread was decided; `tend` sends its orders. Raises ValueError for one that is there already."""
         if self.book.spread(plan.key) is not None:

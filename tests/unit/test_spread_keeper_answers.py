@@ -18,6 +18,7 @@ from desk.core.review import Limits
 from desk.core.spread_entry import SpreadPolicy
 from desk.core.spread_moves import ATOMIC_CLOSE
 from desk.domain.decisions import Mode
+from desk.domain.journal import BrokerRefusal
 from desk.domain.market import Print
 from desk.domain.options import Chain, OptionQuote
 from desk.domain.orders import LEG_ROLES, Fill, GroupRole, OrderEvent, OrderStatus, Side
@@ -194,6 +195,29 @@ def test_a_spread_that_was_decided_a_moment_ago_takes_its_part_of_the_buying_pow
     assert (free, held.desk.spreads.unsent_usd()) == (0, 1000)
     held.look()
     assert held.desk.spreads.unsent_usd() == 0
+
+
+def test_two_spreads_of_one_underlying_are_rolled_at_the_same_moment() -> None:
+    held = Held()
+    found = []
+    for _ in range(2):
+        key = held.desk.about_spreads(lambda spreads: spreads.roll_key("SPY", START))
+        held.desk.about_spreads(lambda spreads, key=key: spreads.open(replace(plan(1), key=key, rolled_from=FIRST)))
+        found.append(key)
+    assert len(set(found)) == 2 and all(held.desk.spreads.spread(key) for key in found)
+
+
+def test_a_broker_that_refuses_has_the_account_asked_soon_and_not_at_every_look() -> None:
+    held = Held()
+    keeper = held.keeper()
+    keeper.look(START)
+    (step,) = held.outbox.sent
+    held.desk.refused(BrokerRefusal(step.key, 422, 42210000, "position intent mismatch"))
+    asked = len(held.broker.asked_since)
+    keeper.look(START + timedelta(seconds=20))
+    assert len(held.broker.asked_since) == asked
+    keeper.look(START + timedelta(seconds=40))
+    assert len(held.broker.asked_since) == asked + 1
 
 
 class NoShares:
