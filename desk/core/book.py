@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,8 @@ from desk.domain.steps import Cancel, Replace, Submit, TradeStep
 from desk.domain.trades import ZERO, Book, Filled, Trade, member_name
 
 NEW_YORK = ZoneInfo("America/New_York")
+# Exits that rest so long at the broker were taken.
+STOOD_AFTER = timedelta(seconds=60)
 
 
 def with_step(book: Book, step: TradeStep, at: datetime) -> Book:
@@ -34,7 +36,10 @@ def _canceling(trade: Trade, step: Cancel, at: datetime) -> Trade:
     stop = trade.stop_price if step.stop_price is None else step.stop_price
     renewing = replace(trade, is_renewing=True, keep=step.keep, stop_price=stop, stop_before=trade.stop_price)
     renewing = replace(renewing, cancel_asked_at=at, asked_again_at=at)
-    return replace(renewing, renewals=trade.renewals + 1, next_sale_limit=step.sale_limit)
+    # Exits that stood are no end of the broker's: those that it ended before them were not in a row with what comes.
+    stood = trade.exits_at is not None and at - trade.exits_at >= STOOD_AFTER
+    renewals = max(trade.renewals, len(trade.covers) if stood else 0) + 1
+    return replace(renewing, renewals=renewals, next_sale_limit=step.sale_limit)
 
 
 def _moved(trade: Trade, step: Replace) -> Trade:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
+from desk.core.book import with_step
 from desk.core.covering import MAX_COVERS, cover, given_up
 from desk.core.keys import order_key
 from desk.core.protect import Stamp, exit_limit, protect
@@ -223,6 +224,18 @@ def test_a_person_is_needed_after_the_last_cover() -> None:
     assert cover(book(held(**gone, covers=tried))) == []
     assert [trade.key for trade in given_up(book(held(**gone, covers=tried)))] == [held().key]
     assert given_up(book(held(**gone, covers=tried[:-1]))) == []
+
+
+@pytest.mark.parametrize(("stood", "is_given_up"), [(timedelta(seconds=59), True), (timedelta(seconds=60), False)])
+def test_covers_that_were_refused_before_one_that_stood_do_not_count_with_those_after_it(
+    stood: timedelta, is_given_up: bool
+) -> None:
+    there = held(covers=("c0", "c1", "c2", "c3"), exits_at=NOW - stood)
+    cancel = Cancel("f00d-x", "c3", "AAPL", "trimmed", GroupRole.TAKE_PROFIT)
+    (renewing,) = with_step(book(there), cancel, NOW).open.values()
+    again = (*renewing.covers, "c4", "c5")
+    bare = replace(renewing, is_renewing=False, covers=again, target_status=S.REJECTED, stop_status=S.REJECTED)
+    assert bool(given_up(book(bare))) is is_given_up
 
 
 def test_shares_that_were_given_up_on_can_still_be_tried_again() -> None:
