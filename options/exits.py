@@ -103,6 +103,23 @@ class Reading:
     text: str
 
 
+# Rules that nothing hurries: no price of the underlying, no last day.
+CAN_WAIT = frozenset({SpreadExit.DAYS, SpreadExit.PROFIT})
+
+
+def rule_of(why: str) -> SpreadExit | None:
+    """The rule that gave a reason, None for a person's or another one."""
+    return next((rule for rule in SpreadExit if why.startswith(f"{rule}:")), None)
+
+
+def outranks(why: str, wanted: Leave | Roll) -> bool:
+    """Whether a spread that is left for `why`, by a rule that can wait, is to be left for something that comes before it."""
+    rule, ranks = rule_of(why), list(SpreadExit)
+    if rule is None or rule not in CAN_WAIT:
+        return False
+    return ranks.index(wanted.rule) < ranks.index(rule)
+
+
 _ROLLED = frozenset({SpreadExit.LOSS, SpreadExit.BREACH_DELTA})
 
 

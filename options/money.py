@@ -17,10 +17,10 @@ NICKEL, DIME, DIMES_FROM = Decimal("0.05"), Decimal("0.10"), Decimal(3)
 
 
 def on_class_ticks(value: Decimal, rounding: Rounding) -> Decimal:
-    """`value` dollars on the widest grid that a single option trades on, at least one step of it."""
+    """`value` dollars on the widest grid that a single option trades on; zero for less than a step rounded down."""
     tick = DIME if value >= DIMES_FROM else NICKEL
     steps = (value / tick).quantize(Decimal(1), rounding=rounding.value)
-    return (max(steps, Decimal(1)) * tick).quantize(PENNY)
+    return (steps * tick).quantize(PENNY)
 
 
 def cents(value: Decimal, rounding: Rounding = Rounding.NEAREST) -> Decimal:

@@ -371,7 +371,9 @@ def _settlements(world: World) -> Iterator[Change]:
         is_assigned = each.said.kind is Settlement.ASSIGNED
         # Of bought puts that are gone the positions tell only while shares wait for word of them.
         shows = is_assigned or (each.said.symbol == LONG and spread.stock > 0 and not spread.short)
-        is_quiet = not any(spread.working for spread in world.spreads.values()) and not any(o.untold for o in world.orders)
+        # Of an assignment the positions tell while orders rest too.
+        rests = is_assigned or not any(spread.working for spread in world.spreads.values())
+        is_quiet = rests and not any(o.untold for o in world.orders)
         if shows and is_quiet and not each.is_seen:
             seen = replace(each.said, activity=f"{SEEN}{each.said.activity}")
             book = world.book.settled(seen, world.now)

@@ -59,9 +59,14 @@ def _live(order: Json, truth: Truth, until: datetime) -> Span | None:
         if complete is None:
             return None
         begin = max(begin, instant(complete))
-    ends = [instant(order[name]) for name in ENDS if order[name] and (name != "filled_at" or order["status"] == "filled")]
-    end = min([*ends, until])
+    end = min(ended(order) or until, until)
     return (begin, end) if begin < end else None
+
+
+def ended(order: Json) -> datetime | None:
+    """When an order ended, None while it lives."""
+    named = [name for name in ENDS if order.get(name) and (name != "filled_at" or order["status"] == "filled")]
+    return min((instant(order[name]) for name in named), default=None)
 
 
 def _left(group: str, truth: Truth, at: datetime) -> int:

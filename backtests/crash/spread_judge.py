@@ -37,13 +37,15 @@ class Told:
 
 @dataclass
 class SpreadAccount:
-    """The journal's word: `account` on every order, `spreads` by key, `given_up` orders that were taken for never sent."""
+    """The journal's word: `account` on every order, `spreads` by key, `given_up` orders that were taken for never sent, when each
+    order was `asked` to end."""
 
     account: Account
     spreads: dict[str, Told] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     refusals: Counter[str] = field(default_factory=Counter)
     settlements: Counter[str] = field(default_factory=Counter)
+    asked: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     def parts(self, truth: Truth) -> tuple[Part, Part]:
         """The strategy's own shares, and the spreads."""
@@ -84,7 +86,12 @@ def _refused(found: SpreadAccount, body: Json, at: datetime) -> None:
     found.refusals[f"{body['http_status']}: {body['message'][:60]}"] += 1
 
 
+def _cancel(found: SpreadAccount, body: Json, at: datetime) -> None:
+    found.asked[body["of_key"]].append(at)
+
+
 _READ: Mapping[str, Any] = {
+    "cancel": _cancel,
     "spread_opened": _opened,
     "spread_order": _order,
     "spread_turned": _turned,
@@ -287,6 +294,19 @@ def leavings(found: SpreadAccount, there: OptionTruth, disturbed: Sequence[bare.
         if left:
             owed, held = (_gone(told, there, left[0], legs) for legs in (("short",), ("short", "long")))
             yield Leaving(key, _undisturbed(left[0], owed, disturbed), _undisturbed(left[0], held, disturbed))
+
+
+def hung(found: SpreadAccount, truth: Truth, windows: Sequence[bare.Span]) -> list[bare.Span]:
+    """From when to when the exchange did not end orders that it was asked to, in `windows` in which it makes cancels hang: they
+    keep their contracts, so that nobody can leave with another order, however long after the window."""
+    ends = {order["client_order_id"]: bare.ended(order) for order in truth.orders.values() if order["parent"] == order["id"]}
+    found_spans = []
+    for key, asked in found.asked.items():
+        stuck = [at for at in asked if any(since <= at < until for since, until in windows)]
+        end = ends.get(key)
+        if stuck and end is not None:
+            found_spans.append((stuck[0], end))
+    return found_spans
 
 
 def _gone(told: Told, there: OptionTruth, since: datetime, legs: tuple[str, ...]) -> datetime:

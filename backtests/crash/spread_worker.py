@@ -19,6 +19,7 @@ from crash.spread_schedule import SpreadSchedule, drawn
 from crash.spread_stocks import meetings, to_protect
 from crash.spread_truth import OptionTruth
 from crash.worker import Playing, Run
+from desk.exchange.faults.plan import FaultKind
 
 # Fees of a day are told on the next morning.
 TOLD_AFTER_MINUTES = 24 * 60
@@ -110,7 +111,8 @@ class SpreadPlaying(Playing):
         run.turns = dict(Counter(turn for told in found.spreads.values() for _, turn in told.turns))
         run.settled, run.refusals = dict(found.settlements), dict(found.refusals)
         run.fees_usd = float(there.fees_usd)
-        left = list(spread_judge.leavings(found, there, self._disturbances(now)))
+        hung = spread_judge.hung(found, there.truth, self._windows(FaultKind.STUCK_PENDING_CANCEL))
+        left = list(spread_judge.leavings(found, there, [*self._disturbances(now), *hung]))
         run.owed_seconds = max((each.owed_seconds for each in left), default=0.0)
         run.held_seconds = max((each.held_seconds for each in left), default=0.0)
 

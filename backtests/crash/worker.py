@@ -28,6 +28,7 @@ from crash.judge import Failure
 from crash.life import BROKEN_BOOKS, DONE, Life, Whereabouts, moment
 from crash.schedule import BOUND_SECONDS, LEAD_SESSIONS, Doom, Schedule, drawn
 from desk.exchange.config import ExchangeConfig
+from desk.exchange.faults.plan import FaultKind
 from desk.exchange.process import ExchangeProcess
 from desk.runtime.clock import stopwatch
 
@@ -284,8 +285,12 @@ class Playing:
         """When no desk lived, and when a fault was on."""
         edges = [self._alive[0][0], *(edge for span in self._alive for edge in span), now]
         dead = list(zip(edges[0::2], edges[1::2], strict=False))
-        windows = [(fault["when"]["since"], fault["when"]["until"]) for fault in self._schedule.faults]
-        return [*dead, *((datetime.fromisoformat(since), datetime.fromisoformat(until)) for since, until in windows)]
+        return [*dead, *self._windows(*FaultKind)]
+
+    def _windows(self, *kinds: FaultKind) -> list[tuple[datetime, datetime]]:
+        """When faults of these kinds may begin. What a cancel makes hang may hang for longer."""
+        whens = [fault["when"] for fault in self._schedule.faults if fault["kind"] in kinds]
+        return [(datetime.fromisoformat(when["since"]), datetime.fromisoformat(when["until"])) for when in whens]
 
 
 @contextmanager

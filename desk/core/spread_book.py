@@ -92,7 +92,7 @@ class SpreadBook:
         return book._with(replace(spread, working=working, orders=spread.orders + 1))._coming(step.key)
 
     def cancel_asked(self, step: Cancel, at: datetime) -> SpreadBook:
-        return self._changed(step.of_key, lambda working: replace(working, cancel_asked_at=at))
+        return self._changed(step.of_key, lambda working: replace(working, cancel_asked_at=at, asks=working.asks + 1))
 
     def refused(self, refusal: BrokerRefusal, at: datetime) -> SpreadBook:
         """After the broker took an order not, or a cancel of it. Whoever was refused waits, the longer the more often."""
@@ -248,7 +248,10 @@ def _after(spread: Spread, order: Working, last: OrderEvent) -> Spread:
         return replace(spread, rung=0 if order.phase is spread.phase else spread.rung, refusals=0, refused="")
     if end is OrderStatus.REJECTED:
         return _refused(spread, last.text or "rejected", last.at)
-    return replace(spread, rung=spread.rung + 1) if order.phase is spread.phase else spread
+    if order.phase is not spread.phase:
+        return spread
+    # A day's order that ended with its day says nothing of the next session's prices.
+    return replace(spread, rung=0 if end is OrderStatus.EXPIRED else spread.rung + 1)
 
 
 def _refused(spread: Spread, why: str, at: datetime, counts: bool = True) -> Spread:

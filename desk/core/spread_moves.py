@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from desk.core.spread_prices import Pair, entry_credits, exit_debits, honest_pair, on_grid, single_prices
 from desk.domain.options import OptionQuote
 from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderType, PositionIntent, Side
 from desk.domain.prices import PENNY, Rounding
 from desk.domain.spreads import Manner, Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn, Working
 from desk.domain.steps import Cancel, SpreadOrder
-from options import ladder, occ
-from options.money import on_class_ticks
+from options import ladder
+from options.exits import CAN_WAIT, rule_of
 from options.naming import spread_name
 
 ASK_AGAIN = timedelta(seconds=30)
@@ -36,7 +37,8 @@ Move = SpreadOrder | Cancel | SpreadTurned
 class Sight:
     """What is known while a spread is looked at. `quotes` are of its contracts, fresh ones alone; `may_open` is whether the desk
     opens anything now; `has_ended` whether its contracts have seen their last trade. `wish` is what a rule or a person wants.
-    `partner` is the spread that it is rolled into, or comes from.
+    `partner` is the spread that it is rolled into, or comes from. `unquoted_since` is when the two were last quoted honestly, of
+    an open market, None while they are. With `waits` an exit that nothing hurries is not begun yet.
     """
 
     now: datetime
@@ -46,6 +48,8 @@ class Sight:
     quotes: Mapping[str, OptionQuote] = field(default_factory=dict)
     wish: SpreadTurned | None = None
     partner: Spread | None = None
+    unquoted_since: datetime | None = None
+    waits: bool = False
 
 
 def next_move(spread: Spread, sight: Sight) -> Move | None:
@@ -62,14 +66,19 @@ def next_move(spread: Spread, sight: Sight) -> Move | None:
         return None
     if spread.retry_at is not None and sight.now < spread.retry_at and spread.phase is not SpreadPhase.ENTERING:
         return None
+    if sight.waits and spread.phase is SpreadPhase.CLOSING and not spread.naked:
+        return None
     return _MOVES[spread.phase](spread, sight)
 
 
 def _is_new(spread: Spread, sight: Sight) -> bool:
-    """Whether what is wished changes anything: who is leaving already is left alone, and into one spread is rolled once."""
+    """Whether what is wished changes anything: who is leaving already is left alone but for what cannot wait, and into one
+    spread is rolled once."""
     if sight.wish is not None and sight.wish.turn is Turn.ROLL:
         into = sight.partner
         return spread.phase is SpreadPhase.OPEN and into is not None and into.plan.decided_at > spread.since
+    if spread.phase is SpreadPhase.CLOSING and sight.wish is not None:
+        return rule_of(spread.why) in CAN_WAIT and rule_of(sight.wish.reason) not in (None, rule_of(spread.why))
     return spread.phase in (SpreadPhase.ENTERING, SpreadPhase.OPEN, SpreadPhase.ROLLING)
 
 
@@ -114,8 +123,8 @@ def _why_next_step(spread: Spread, order: Working, sight: Sight) -> str | None:
 
 def _asks_least(spread: Spread, order: Working, sight: Sight) -> bool:
     """Whether the steps that are left would send a package again as it is: it keeps its place in the queue."""
-    quotes = _pair(spread.plan, sight)
-    return quotes is not None and len(order.spec.legs) == 2 and order.spec.limit_price == -_entry_credits(spread.plan, quotes)[-1]
+    quotes = honest_pair(spread.plan, sight.quotes)
+    return quotes is not None and len(order.spec.legs) == 2 and order.spec.limit_price == -entry_credits(spread.plan, quotes)[-1]
 
 
 def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
@@ -124,14 +133,14 @@ def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
     if spec.limit_price is None or len(spec.legs) > 2:
         return True
     if spec.legs:
-        prices = _close_prices(spread, sight)
-        return _goes_alone(spread, sight) or (prices is not None and prices[-1] > spec.limit_price)
+        pair = honest_pair(spread.plan, sight.quotes)
+        return _goes_alone(spread, sight) or (pair is not None and exit_debits(spread, pair)[-1] > spec.limit_price)
     quote, is_buy = sight.quotes.get(spec.symbol), spec.side is Side.BUY
     if spec.quantity > (spread.short if is_buy else spread.long):
         return True  # a part of it is done, or was assigned meanwhile
     if quote is None or quote.ask <= 0 or (quote.bid <= 0 and not is_buy):
         return False
-    last = _single_prices(quote, spec.side, spread.plan.rules.rungs)[-1]
+    last = single_prices(spread, quote, spec.side)[-1]
     return last > spec.limit_price if is_buy else last < spec.limit_price
 
 
@@ -147,19 +156,14 @@ def _enter(spread: Spread, sight: Sight) -> Move | None:
         return SpreadTurned(spread.key, Turn.ENTRY_OVER, over)
     if spread.retry_at is not None and sight.now < spread.retry_at:
         return None
-    quotes = _pair(plan, sight)
+    quotes = honest_pair(plan, sight.quotes)
     if quotes is None:
         return None
     if plan.manner is Manner.LEGGED:
         return _enter_by_legs(spread, quotes, sight.now)
     missing = plan.contracts - min(spread.short, spread.long)
-    net = -_entry_credits(plan, quotes)[min(spread.rung, rules.rungs - 1)]
+    net = -entry_credits(plan, quotes)[min(spread.rung, rules.rungs - 1)]
     return _package(spread, missing, net, ATOMIC_OPEN, "enters")
-
-
-def _entry_credits(plan: SpreadPlan, quotes: tuple[OptionQuote, OptionQuote]) -> tuple[Decimal, ...]:
-    short, long = quotes
-    return ladder.entry_credits(short.mid - long.mid, short.bid - long.ask, plan.floor, plan.rules.rungs)
 
 
 def _why_entry_is_over(spread: Spread, sight: Sight) -> str | None:
@@ -184,7 +188,7 @@ def _enter_by_roll(spread: Spread, sight: Sight) -> Move | None:
     return SpreadTurned(spread.key, Turn.ENTRY_OVER, "the roll has ended")
 
 
-def _enter_by_legs(spread: Spread, quotes: tuple[OptionQuote, OptionQuote], now: datetime) -> Move | None:
+def _enter_by_legs(spread: Spread, quotes: Pair, now: datetime) -> Move | None:
     """The protection first; nothing is sold before it is there, nor while a sale that was given up may come after all."""
     short, long = quotes
     plan, rules = spread.plan, spread.plan.rules
@@ -194,12 +198,16 @@ def _enter_by_legs(spread: Spread, quotes: tuple[OptionQuote, OptionQuote], now:
         if short.bid - price < plan.floor:
             why = f"the legs would bring {short.bid - price}, the least is {plan.floor}"
             return SpreadTurned(spread.key, Turn.ENTRY_OVER, why)
+        price = on_grid(spread, price, Rounding.DOWN)
+        if price <= 0:
+            return None  # the next step of the ladder pays more
         return _single(spread, plan.long, plan.contracts - spread.long, price, PositionIntent.BUY_TO_OPEN, "protection first")
     count = min(plan.contracts, spread.long) - spread.owed(now)
     if count <= 0:
         return None
     paid = -spread.cash_usd / (100 * spread.long) if not spread.short else long.ask
     price = max(ladder.falling(short.mid, short.bid, rules.rungs)[step], plan.floor + paid).quantize(PENNY)
+    price = on_grid(spread, price, Rounding.UP)
     return _single(spread, plan.short, count, price, PositionIntent.SELL_TO_OPEN, "its bought put is there")
 
 
@@ -225,7 +233,7 @@ def _roll(spread: Spread, sight: Sight) -> Move | None:
         return SpreadTurned(spread.key, Turn.ROLL_OVER, "it could not be rolled for a credit")
     if sight.now - spread.since >= timedelta(seconds=rules.entry_seconds):
         return SpreadTurned(spread.key, Turn.ROLL_OVER, "it could not be rolled in time")
-    out, back = _pair(spread.plan, sight), _pair(into.plan, sight)
+    out, back = honest_pair(spread.plan, sight.quotes), honest_pair(into.plan, sight.quotes)
     if out is None or back is None:
         return None  # the quotes of this look were asked for before its partner was there
     mid = back[0].mid - back[1].mid - (out[0].mid - out[1].mid)
@@ -262,19 +270,11 @@ def _close_package(spread: Spread, sight: Sight, units: int, why: str) -> Move |
     """Both legs in one order, or what is owed alone."""
     if _goes_alone(spread, sight):
         return _buy_back(spread, sight, units, why)
-    prices = _close_prices(spread, sight)
-    if prices is None:
+    pair = honest_pair(spread.plan, sight.quotes)
+    if pair is None:
         return None
+    prices = exit_debits(spread, pair)
     return _package(spread, units, prices[min(spread.rung, len(prices) - 1)], ATOMIC_CLOSE, why)
-
-
-def _close_prices(spread: Spread, sight: Sight) -> tuple[Decimal, ...] | None:
-    quotes = _pair(spread.plan, sight)
-    if quotes is None:
-        return None
-    short, long = quotes
-    width = occ.parse(spread.plan.short).strike - occ.parse(spread.plan.long).strike
-    return ladder.exit_debits(short.mid - long.mid, short.ask - long.bid, width, spread.plan.rules.rungs)
 
 
 def _goes_alone(spread: Spread, sight: Sight) -> bool:
@@ -283,15 +283,15 @@ def _goes_alone(spread: Spread, sight: Sight) -> bool:
     quote = sight.quotes.get(spread.plan.long)
     if quote is not None and quote.bid <= 0:
         return True
-    is_late = sight.now - spread.since >= UNQUOTED_AFTER
-    return is_late and spread.plan.short in sight.quotes and _pair(spread.plan, sight) is None
+    is_late = sight.unquoted_since is not None and sight.now - sight.unquoted_since >= UNQUOTED_AFTER
+    return is_late and spread.plan.short in sight.quotes and honest_pair(spread.plan, sight.quotes) is None
 
 
 def _buy_back(spread: Spread, sight: Sight, count: int, why: str) -> Move | None:
     quote = sight.quotes.get(spread.plan.short)
     if quote is None or quote.ask <= 0:
         return None
-    steps = _single_prices(quote, Side.BUY, spread.plan.rules.rungs)
+    steps = single_prices(spread, quote, Side.BUY)
     price = steps[min(spread.rung, len(steps) - 1)]
     return _single(spread, spread.plan.short, count, price, PositionIntent.BUY_TO_CLOSE, why)
 
@@ -300,17 +300,9 @@ def _sell(spread: Spread, sight: Sight, symbol: str, count: int) -> Move | None:
     quote = sight.quotes.get(symbol)
     if count <= 0 or quote is None or quote.bid <= 0:
         return None  # worth nothing to anybody: it protects until it expires
-    steps = _single_prices(quote, Side.SELL, spread.plan.rules.rungs)
+    steps = single_prices(spread, quote, Side.SELL)
     price = steps[min(spread.rung, len(steps) - 1)]
     return _single(spread, symbol, count, price, PositionIntent.SELL_TO_CLOSE, spread.why)
-
-
-def _single_prices(quote: OptionQuote, side: Side, rungs: int) -> tuple[Decimal, ...]:
-    """The ladder of one leg that is closed; a single step is the last one, at which it trades."""
-    if side is Side.BUY:
-        last = quote.ask + PENNY * 2
-        return ladder.rising(quote.mid if rungs > 1 else last, last, rungs)
-    return ladder.falling(quote.mid if rungs > 1 else quote.bid, quote.bid, rungs)
 
 
 def _sell_shares(spread: Spread) -> SpreadOrder:
@@ -330,14 +322,6 @@ _MOVES: Mapping[SpreadPhase, Callable[[Spread, Sight], Move | None]] = {
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------------------
-
-
-def _pair(plan: SpreadPlan, sight: Sight) -> tuple[OptionQuote, OptionQuote] | None:
-    """Quotes of the sold and of the bought put, None where one is missing or cannot be traded at."""
-    short, long = sight.quotes.get(plan.short), sight.quotes.get(plan.long)
-    if short is None or long is None or short.ask <= 0 or short.bid > short.ask or long.bid > long.ask:
-        return None
-    return short, long
 
 
 def _key(spread: Spread) -> str:
@@ -368,10 +352,6 @@ def _multi_leg(spread: Spread, units: int, net: Decimal, legs: tuple[Leg, ...]) 
 
 
 def _single(spread: Spread, symbol: str, count: int, price: Decimal, intent: PositionIntent, why: str) -> SpreadOrder:
-    if spread.refusals:
-        # Perhaps its class does not trade in cents. What closes goes to the side on which it trades, what opens never beyond.
-        is_up = (intent.side is Side.BUY) is not intent.opens
-        price = on_class_ticks(price, Rounding.UP if is_up else Rounding.DOWN)
     spec = OrderSpec(
         key=_key(spread),
         symbol=symbol,

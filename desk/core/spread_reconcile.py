@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from desk.core.reconcile import BrokerView
@@ -60,9 +61,17 @@ def without_contracts(shares: Mapping[str, int], book: SpreadBook, expected: Map
     for underlying in {spread.plan.underlying for spread in book.open.values()}:
         mine = [spread for spread in book.open.values() if spread.plan.underlying == underlying]
         there = left.get(underlying, 0) - sum(spread.stock for spread in mine)
-        most = CONTRACT_SHARES * sum(spread.short for spread in mine)
-        least = -CONTRACT_SHARES * sum(spread.long for spread in mine)
+        most = CONTRACT_SHARES * _gone(((spread.plan.short, spread.short) for spread in mine), shares)
+        least = -CONTRACT_SHARES * _gone(((spread.plan.long, spread.long) for spread in mine), shares)
         surplus = there - expected.get(underlying, 0)
         is_settling = surplus % CONTRACT_SHARES == 0 and least <= surplus <= most
         left[underlying] = expected.get(underlying, 0) if is_settling else there
     return left
+
+
+def _gone(ours: Iterable[tuple[str, int]], there: Mapping[str, int]) -> int:
+    """Contracts of spreads that the positions do not show any more."""
+    counts: Counter[str] = Counter()
+    for symbol, count in ours:
+        counts[symbol] += max(count, 0)
+    return sum(max(0, count - abs(there.get(symbol, 0))) for symbol, count in counts.items())

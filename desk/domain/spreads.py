@@ -114,13 +114,15 @@ class SpreadPlan:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """An order that a spread has at the broker, sent in `phase`. Over when each of its members is known to have ended."""
+    """An order that a spread has at the broker, sent in `phase`. Over when each of its members is known to have ended; it was
+    asked to `asks` times, last at `cancel_asked_at`."""
 
     spec: OrderSpec
     sent_at: datetime
     phase: SpreadPhase
     statuses: Mapping[GroupRole, OrderStatus] = field(default_factory=lambda: MappingProxyType({}))
     cancel_asked_at: datetime | None = None
+    asks: int = 0
 
     @property
     def is_over(self) -> bool:

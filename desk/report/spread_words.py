@@ -10,6 +10,7 @@ from desk.domain.options import CONTRACT_SHARES, OptionQuote
 from desk.domain.spreads import Manner, Spread
 from desk.report.wording import count, dollars, percent
 from options.roll import RollTarget
+from options.sizing import max_loss_usd
 
 Line = tuple[str, str]
 MOST_LABEL = 12
@@ -32,15 +33,19 @@ def plan_lines(found: Planned, max_risk_usd: Decimal) -> Iterator[Line]:
     yield "legs", f"sell {leg_words(plan.contracts, spread.legs.short)}"
     yield "", f"buy  {leg_words(plan.contracts, spread.legs.long)}"
     yield "credit", credit_words(found)
-    risk = spread.max_loss_usd * plan.contracts
-    yield (
-        "max risk",
-        f"{dollars(float(risk))} of the budget of {dollars(float(max_risk_usd))}, for a gain of at most {_gain(found)}",
-    )
+    yield "max risk", f"{_risk(found)} of the budget of {dollars(float(max_risk_usd))}, for a gain of at most {_gain(found)}"
     yield "break-even", f"{spread.break_even:.2f}; return on risk {percent(spread.return_on_risk)} before fees"
     if spread.probability_of_profit is not None:
         yield "model", f"{percent(spread.probability_of_profit, digits=0)} to end above the break-even, by a lognormal model"
     yield "order", "both puts in one order" if plan.manner is Manner.ATOMIC else "the bought put first, then the sold one"
+
+
+def _risk(found: Planned) -> str:
+    """By the credit of the middle, and by the least that the ladder comes to."""
+    plan, spread = found.plan, found.spread
+    risk, most = spread.max_loss_usd * plan.contracts, max_loss_usd(spread.width, plan.floor, plan.contracts)
+    last = f" ({dollars(float(most))} at the least credit that is taken)" if most > risk else ""
+    return f"{dollars(float(risk))}{last}"
 
 
 def score_words(score: float | None, confidence: float | None) -> str:

@@ -29,6 +29,8 @@ LOOK_BACK = timedelta(days=7)
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
 # A broker that refuses knows perhaps of an assignment: the account is asked again so soon.
 AFTER_REFUSAL = timedelta(seconds=30)
+# What an order did is heard within that.
+NEWS_WITHIN = timedelta(minutes=1)
 # A difference in positions that nothing explains is believed when it has lasted so long.
 BELIEVED_AFTER = timedelta(minutes=10)
 # What comes for a put, by how it ended: shares, whose price is paid, or the other way round.
@@ -47,6 +49,8 @@ class SpreadAccount:
         self._resync = resync
         self._asked_at: datetime | None = None
         self._odd_since: dict[str, datetime] = {}
+        self._gone_since: dict[str, datetime] = {}
+        self._doubted: frozenset[str] = frozenset()
 
     def ask(self, now: datetime) -> None:
         """Contracts that ended without an order: no stream tells of them, and positions do before the activities do."""
@@ -70,7 +74,22 @@ class SpreadAccount:
         open_spreads = self._desk.spreads.open.values()
         late = max((-days_left(occ.parse(spread.plan.short).expiration, now) for spread in open_spreads), default=0)
         for activity in self._activities.since(now - LOOK_BACK - timedelta(days=max(late, 0))):
-            self._settle(settlements(self._desk.spreads, activity), now)
+            found = settlements(self._desk.spreads, activity)
+            self._settle(found, now)
+            if not found:
+                self._doubt(activity)
+
+    def _doubt(self, activity: OptionActivity) -> None:
+        """A person has to look where the broker tells another end than the one that its positions told."""
+        book = self._desk.spreads
+        for spread in (*book.open.values(), *book.closed.values()):
+            other = any(symbol == activity.symbol and kind is not activity.kind for symbol, kind in spread.inferred)
+            if other and activity.id not in self._doubted | spread.settled:
+                self._doubted |= {activity.id}
+                self._desk.trouble(
+                    f"{activity.symbol} of the spread {spread.key} is {activity.kind} by the broker's word, and its positions "
+                    "told another end before: compare the account with `desk options positions`"
+                )
 
     def _settle(self, every: Sequence[SpreadSettled], now: datetime) -> None:
         if every:
@@ -78,19 +97,28 @@ class SpreadAccount:
 
     def _book_positions(self, now: datetime) -> None:
         """What the positions say that the activities do not say yet: shares that came for contracts."""
-        book = self._desk.spreads
-        if any(spread.working for spread in book.open.values()):
-            return  # a fill may be on its way
         positions = self._activities.positions()
-        found = contract_breaks(book, positions)
-        for each in found:
-            self._settle(tuple(self._inferred(each, book, positions, now)), now)
-        for gap in contract_breaks(self._desk.spreads, positions):
-            self._book_trades(gap, now)
+        # Executions prove what shares only suggest, so they are looked at first.
+        for gap in self._gaps(positions, now):
+            if not any(spread.working for spread in self._beside(gap.symbol)):
+                self._book_trades(gap, now)
+        for gap in self._gaps(positions, now):
+            self._settle(tuple(self._inferred(gap, self._desk.spreads, positions, now)), now)
         for spread in tuple(self._desk.spreads.open.values()):
-            self._settle(tuple(self._inferred_ends(spread, self._desk.spreads, positions, now)), now)
-        left = contract_breaks(self._desk.spreads, positions)
+            self._book_end(spread, positions, now)
+        left = self._gaps(positions, now)
         self._believe([each for each in left if not _has_ended(each.symbol, now)], now)
+
+    def _gaps(self, positions: Mapping[str, int], now: datetime) -> list[ContractBreak]:
+        """Differences in contracts, but where a fill may be on its way: an order that rests for long has told what it filled."""
+        found = contract_breaks(self._desk.spreads, positions)
+        return [gap for gap in found if not any(_has_news(spread, now) for spread in self._beside(gap.symbol))]
+
+    def _beside(self, symbol: str) -> list[Spread]:
+        """Open spreads on the underlying of a contract."""
+        every = self._desk.spreads.open.values()
+        mine = {spread.plan.underlying for spread in every if symbol in (spread.plan.short, spread.plan.long)}
+        return [spread for spread in every if spread.plan.underlying in mine]
 
     def _book_trades(self, gap: ContractBreak, now: datetime) -> None:
         """What orders that are not the desk's traded of its contracts: a person closes a spread by hand, and a broker sells
@@ -122,15 +150,21 @@ class SpreadAccount:
             if count:
                 yield _seen(spread.key, found.symbol, Settlement.ASSIGNED, count, now)
 
+    def _book_end(self, spread: Spread, positions: Mapping[str, int], now: datetime) -> None:
+        """The end of bought puts which are gone in a session after their last one, while the shares of an assignment wait for
+        word of them: by two looks some minutes apart, the broker's books of that day being closed."""
+        symbol, waits = spread.plan.long, spread.stock > 0 and not spread.short and spread.long > 0
+        is_quiet = not any(each.working or each.coming for each in self._beside(symbol))
+        if not waits or positions.get(symbol, 0) or not _is_session_after(symbol, now) or not is_quiet:
+            self._gone_since.pop(spread.key, None)
+        elif now - self._gone_since.setdefault(spread.key, now) >= BELIEVED_AFTER:
+            self._settle(tuple(self._inferred_ends(spread, self._desk.spreads, positions, now)), now)
+
     def _inferred_ends(
         self, spread: Spread, book: SpreadBook, positions: Mapping[str, int], now: datetime
     ) -> Iterable[SpreadSettled]:
-        """The end of bought puts which are gone in a session after their last one, while the shares of an assignment wait for
-        word of them. The broker's books of that day are closed then: where shares are lacking, the puts took them away."""
+        """Where shares are lacking, the puts took them away."""
         symbol = spread.plan.long
-        waits = spread.stock > 0 and not spread.short and spread.long > 0
-        if not waits or positions.get(symbol, 0) or not _is_session_after(symbol, now):
-            return
         lacking = -self._shares_came(spread.plan.underlying, book, positions) // CONTRACT_SHARES
         exercised = min(spread.long, max(lacking, 0))
         for kind, count in ((Settlement.EXERCISED, exercised), (Settlement.EXPIRED, spread.long - exercised)):
@@ -207,6 +241,12 @@ def _seen(key: str, symbol: str, kind: Settlement, count: int, now: datetime) ->
     """What the positions tell of contracts at `now`, before an activity does."""
     shares = SHARES_SIGN[kind] * count * CONTRACT_SHARES
     return SpreadSettled(key, symbol, kind, count, shares, occ.parse(symbol).strike, f"{SEEN}{now:%Y%m%dT%H%M%S}:{symbol}:{kind}")
+
+
+def _has_news(spread: Spread, now: datetime) -> bool:
+    """Whether an order of it was sent, or asked to end, a moment ago, or another spread's changes it."""
+    last = (order.cancel_asked_at or order.sent_at for order in spread.working)
+    return bool(spread.coming) or any(now - at < NEWS_WITHIN for at in last)
 
 
 def _is_session_after(symbol: str, now: datetime) -> bool:

@@ -71,7 +71,8 @@ class SpreadDesk:
             self.pass_time()
 
     def _moving(self) -> list[Spread]:
-        return [spread for spread in self.desk.spreads.open.values() if spread.phase in IN_MOTION or spread.working]
+        every = (spread for key, spread in self.desk.spreads.open.items() if key not in self.team.keeper.unsalable)
+        return [spread for spread in every if spread.phase in IN_MOTION or spread.working]
 
     def _patience(self) -> timedelta:
         rules = self.team.opener.policy.rules

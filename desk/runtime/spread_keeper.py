@@ -14,7 +14,8 @@ from requests import RequestException
 
 from desk.core.ports import OptionActivities, OptionFeed
 from desk.core.spread_entry import SpreadPolicy, rolled_plan
-from desk.core.spread_moves import Sight
+from desk.core.spread_moves import UNQUOTED_AFTER, Sight
+from desk.core.spread_prices import honest_pair
 from desk.data import calendars
 from desk.domain.options import OptionQuote
 from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn
@@ -24,8 +25,8 @@ from desk.runtime.spread_account import SpreadAccount, minutes_to_close
 from desk.runtime.spread_opener import HIGHEST_OF_SPOT, LOWEST_OF_SPOT, is_session
 from desk.runtime.spreads import Spreads
 from options import occ
-from options.exits import Leave, Look, Roll, SpreadExit, wish
-from options.expirations import days_left, new_york_day
+from options.exits import CAN_WAIT, Leave, Look, Roll, outranks, rule_of, wish
+from options.expirations import NEW_YORK, days_left, new_york_day
 from options.gates import Entry, calendar_refusal
 from options.naming import spread_name
 from options.refusals import SpreadRefusal
@@ -35,9 +36,11 @@ log = logging.getLogger(__name__)
 Told = TypeVar("Told", OptionQuote, float)
 # Quotes of the first minutes are wide, and an exit that takes them pays for it: rules that nothing hurries wait.
 AFTER_OPENING = timedelta(minutes=10)
-CAN_WAIT = frozenset({SpreadExit.DAYS, SpreadExit.PROFIT})
 OPENING = frozenset({SpreadPhase.ENTERING, SpreadPhase.ROLLING})
 REFUSALS_TO_TELL = 4
+# An order that was asked to end so often, half a minute apart, hangs: no other is sent until it has ended.
+ASKS_TO_TELL = 3
+LOOK_THERE = "Look at the account there"
 PARTING_LOOKS, PARTING_SECONDS = 20, 0.25
 IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
 
@@ -57,7 +60,10 @@ REPLAY_PACE = Pace(timedelta(seconds=10), timedelta(minutes=30), timedelta(hours
 
 
 class SpreadKeeper:
-    """Any thread may have it look; one look at a time. What it has done goes through the desk, so all of it is journaled."""
+    """Any thread may have it look; one look at a time. What it has done goes through the desk, so all of it is journaled.
+
+    `unsalable` are the keys of spreads of which only bought puts are left that nobody bids for, as of the last look.
+    """
 
     def __init__(
         self,
@@ -80,7 +86,8 @@ class SpreadKeeper:
         self._lock = Lock()
         self._looked_at: datetime | None = None
         self._told: dict[str, str] = {}
-        self._unsalable: frozenset[str] = frozenset()
+        self.unsalable: frozenset[str] = frozenset()
+        self._unquoted: dict[str, datetime] = {}
 
     def next_look(self, now: datetime) -> datetime | None:
         """When to look again, which may be past; None while there is no spread."""
@@ -92,7 +99,7 @@ class SpreadKeeper:
         if self._hours(now) is None:
             return _next_opening(now)
         moving = (spread for spread in open_spreads if spread.working or spread.phase in IN_MOTION)
-        is_moving = any(spread.working or spread.key not in self._unsalable for spread in moving)
+        is_moving = any(spread.working or spread.key not in self.unsalable for spread in moving)
         return self._looked_at + (self._pace.working if is_moving else self._pace.held)
 
     def look(self, now: datetime) -> None:
@@ -117,13 +124,20 @@ class SpreadKeeper:
         self._account.ask(now)
         hours = self._hours(now)
         quotes, spots = self._market(now) if hours is not None else ({}, {})
+        self._note_unquoted(now, hours is not None, quotes)
         for spread in tuple(self._desk.spreads.open.values()):
             sight = self._sight(spread, now, hours, quotes, spots)
             self._tend(spread.key, replace(sight, may_open=may_open))
         # Looked at as often as what is merely held: somebody may bid for them yet, and nothing is at risk until then.
         left = self._desk.spreads.open.values()
-        self._unsalable = frozenset(spread.key for spread in left if _has_only_protection(spread, now))
-        self._tell()
+        self.unsalable = frozenset(spread.key for spread in left if _has_only_protection(spread, now))
+        self._tell(now, quotes)
+
+    def _note_unquoted(self, now: datetime, is_open: bool, quotes: Mapping[str, OptionQuote]) -> None:
+        """Since when each spread has no quotes that it could be closed at."""
+        open_spreads = self._desk.spreads.open if is_open else {}
+        dumb = [key for key, spread in open_spreads.items() if honest_pair(spread.plan, quotes) is None]
+        self._unquoted = {key: self._unquoted.get(key, now) for key in dumb}
 
     def _tend(self, key: str, sight: Sight) -> None:
         self._desk.about_spreads(lambda spreads: spreads.tend(key, sight))
@@ -146,14 +160,26 @@ class SpreadKeeper:
         look = look_at(spread, now, hours is not None, quotes, spots.get(spread.plan.underlying), self._policy)
         is_early = hours is not None and now - hours[0] < AFTER_OPENING
         wanted = self._wish(spread, look, is_early) if spread.short or spread.long else None
-        return Sight(now, hours is not None, may_open=True, has_ended=look.is_over, quotes=quotes, wish=wanted)
+        waits = is_early and rule_of(spread.why) in CAN_WAIT and look.minutes_to_close is None
+        return Sight(
+            now,
+            hours is not None,
+            may_open=True,
+            has_ended=look.is_over,
+            quotes=quotes,
+            wish=wanted,
+            unquoted_since=self._unquoted.get(spread.key),
+            waits=waits,
+        )
 
     # ---- wishes ------------------------------------------------------------------------------------------------------------
 
     def _wish(self, spread: Spread, look: Look, is_early: bool) -> SpreadTurned | None:
+        wanted = wish(look, spread.plan.rules)
+        if spread.phase is SpreadPhase.CLOSING and wanted is not None and outranks(spread.why, wanted):
+            return SpreadTurned(spread.key, Turn.LEAVE, wanted.reason)
         if spread.phase not in (SpreadPhase.OPEN, SpreadPhase.ENTERING, SpreadPhase.ROLLING):
             return None
-        wanted = wish(look, spread.plan.rules)
         if wanted is None or (is_early and wanted.rule in CAN_WAIT and look.minutes_to_close is None):
             return None
         if isinstance(wanted, Leave):
@@ -188,23 +214,35 @@ class SpreadKeeper:
         self._desk.about_spreads(begin)
         return SpreadTurned(spread.key, Turn.ROLL, wanted.reason)
 
-    def _tell(self) -> None:
+    def _tell(self, now: datetime, quotes: Mapping[str, OptionQuote]) -> None:
         """Say where each spread goes, once."""
         book = self._desk.spreads
         known = {key: spread for key in {*self._told, *book.open} if (spread := book.spread(key)) is not None}
-        said = {key: _saying(spread) for key, spread in known.items()}
+        said = {key: self._saying(spread, now, quotes) for key, spread in known.items()}
         for key, spread in known.items():
             if self._told.get(key) != said[key]:
                 plan = spread.plan
                 self._show(f"{spread_name(plan.underlying, plan.short, plan.long)}: {said[key]}")
         self._told = {key: said[key] for key, spread in known.items() if not spread.is_closed}
 
+    def _saying(self, spread: Spread, now: datetime, quotes: Mapping[str, OptionQuote]) -> str:
+        """Where it goes and why, and what a person has to see to, in words that stay the same until that changes."""
+        hung = [order.spec.key for order in spread.working if order.asks >= ASKS_TO_TELL]
+        if hung:
+            return f"{spread.phase}, and the broker has not ended {hung[0]}, whatever it is asked. {LOOK_THERE}"
+        since = self._dumb_since(spread, now, quotes)
+        if since is not None:
+            at = f"{since.astimezone(NEW_YORK):%H:%M} New York"
+            return f"{spread.phase}, and nobody has quoted {spread.plan.short} since {at}: it cannot be left. {LOOK_THERE}"
+        if spread.refusals < REFUSALS_TO_TELL:
+            return f"{spread.phase}, {spread.why}"
+        return f"{spread.phase}, and the broker refuses its orders again and again: {spread.refused}. {LOOK_THERE}"
 
-def _saying(spread: Spread) -> str:
-    """Where it goes and why, and what a person has to see to: the broker takes nothing of it any more."""
-    if spread.refusals < REFUSALS_TO_TELL:
-        return f"{spread.phase}, {spread.why}"
-    return f"{spread.phase}, and the broker refuses its orders again and again: {spread.refused}. Look at the account there"
+    def _dumb_since(self, spread: Spread, now: datetime, quotes: Mapping[str, OptionQuote]) -> datetime | None:
+        """Since when a spread that is to be left has no quote to leave it at, where that lasts."""
+        since, leaves = self._unquoted.get(spread.key), spread.phase in (SpreadPhase.CLOSING, SpreadPhase.REPAIRING)
+        waits = leaves and spread.short > 0 and spread.plan.short not in quotes
+        return since if waits and since is not None and now - since >= UNQUOTED_AFTER else None
 
 
 def _answer(ask: Callable[[Sequence[str]], Mapping[str, Told]], symbols: Sequence[str], now: datetime) -> Mapping[str, Told]:

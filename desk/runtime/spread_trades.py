@@ -71,6 +71,15 @@ def _trade(spread: Spread, said: Sequence[SpreadTurned | SpreadSettled], fees_us
     )
 
 
+# How the market, or somebody else, ended one, the first that there was.
+ENDS = {
+    Settlement.ASSIGNED: "assigned",
+    Settlement.EXERCISED: "assigned",
+    Settlement.TRADED: "closed elsewhere",
+    Settlement.EXPIRED: "expired",
+}
+
+
 def _rule(spread: Spread, said: Sequence[SpreadTurned | SpreadSettled]) -> str:
     """What ended it: the market's settlement, else the last reason to leave, else a roll."""
     if not spread.sold:
@@ -79,6 +88,6 @@ def _rule(spread: Spread, said: Sequence[SpreadTurned | SpreadSettled]) -> str:
         return OPEN
     kinds = {each.kind for each in said if isinstance(each, SpreadSettled)}
     if kinds:
-        return "expired" if kinds == {Settlement.EXPIRED} else "assigned"
+        return next(words for kind, words in ENDS.items() if kind in kinds)
     leaves = [each.reason.partition(":")[0] for each in said if isinstance(each, SpreadTurned) and each.turn is Turn.LEAVE]
     return leaves[-1] if leaves else "rolled"

@@ -13,7 +13,7 @@ from spread_worlds import FIRST, GOOD, LONG, NO_BID, SECOND, SHORT, START, plan
 from desk.core.spread_book import SpreadBook
 from desk.core.spread_moves import ATOMIC_CLOSE, Move, Sight, next_move
 from desk.domain.options import OptionQuote
-from desk.domain.orders import PositionIntent
+from desk.domain.orders import OrderEvent, OrderStatus, PositionIntent
 from desk.domain.spreads import Spread, SpreadPhase, SpreadTurned, Turn
 from desk.domain.steps import Cancel, SpreadOrder
 
@@ -46,15 +46,18 @@ UNQUOTED = (
 @pytest.mark.parametrize("quotes", UNQUOTED)
 def test_what_is_owed_waits_two_minutes_for_honest_quotes_of_both_and_goes_alone_then(quotes: dict[str, OptionQuote]) -> None:
     """No quote of the bought put, and a crossed one of either."""
-    just_now = replace(LEAVING, since=LATER - timedelta(seconds=119))
-    assert next_move(just_now, sight(quotes=quotes)) is None
-    assert shape(next_move(LEAVING, sight(quotes=quotes))) == (SHORT, 2, PositionIntent.BUY_TO_CLOSE)
+    just_now, long_ago = LATER - timedelta(seconds=119), LATER - timedelta(seconds=120)
+    assert next_move(LEAVING, sight(quotes=quotes)) is None
+    assert next_move(LEAVING, sight(quotes=quotes, unquoted_since=just_now)) is None
+    alone = next_move(LEAVING, sight(quotes=quotes, unquoted_since=long_ago))
+    assert shape(alone) == (SHORT, 2, PositionIntent.BUY_TO_CLOSE)
 
 
 def test_a_package_is_called_back_where_both_are_quoted_no_more_and_stays_where_nothing_is() -> None:
     there = resting(replace(LEAVING, rung=1), GOOD)
-    assert next_move(there, sight(quotes={})) is None
-    assert isinstance(next_move(there, sight(quotes={SHORT: GOOD[SHORT]})), Cancel)
+    assert next_move(there, sight(quotes={}, unquoted_since=START)) is None
+    assert next_move(there, sight(quotes={SHORT: GOOD[SHORT]}, unquoted_since=LATER)) is None
+    assert isinstance(next_move(there, sight(quotes={SHORT: GOOD[SHORT]}, unquoted_since=START)), Cancel)
 
 
 def test_without_a_quote_of_what_is_owed_nothing_is_taken_apart() -> None:
@@ -72,6 +75,69 @@ def test_one_leg_that_was_refused_is_asked_for_in_nickels_and_dimes(ask: str, pr
 def test_a_bought_put_that_was_refused_is_offered_in_nickels_below_the_bid() -> None:
     sold = next_move(replace(LEAVING, plan=plan(2, rungs=1), short=0, refusals=1), sight(quotes=bids(long="0.93")))
     assert isinstance(sold, SpreadOrder) and sold.spec.limit_price == Decimal("0.90")
+
+
+def test_a_bought_put_below_a_nickel_is_offered_where_it_is_bid_and_stays_there() -> None:
+    refused = replace(LEAVING, plan=plan(2, rungs=1), short=0, refusals=1)
+    there = resting(refused, bids(long="0.03"))
+    assert there.working[0].spec.limit_price == Decimal("0.03")
+    assert next_move(there, sight(quotes=bids(long="0.03"))) is None
+
+
+WILD = {**NO_BID, SHORT: replace(NO_BID[SHORT], bid=Decimal(0), ask=Decimal("15.00"))}
+
+
+@pytest.mark.parametrize("rung", [0, 1])
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_a_sold_put_whose_bought_one_is_there_is_never_bought_back_for_more_than_the_width(rung: int, refusals: int) -> None:
+    bought = next_move(replace(LEAVING, rung=rung, refusals=refusals), sight(quotes=WILD))
+    assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == Decimal(5)
+    bare = next_move(replace(LEAVING, rung=1, long=0), sight(quotes=WILD))
+    assert isinstance(bare, SpreadOrder) and bare.spec.limit_price == Decimal("15.02")
+
+
+WIDE = {**GOOD, SHORT: replace(GOOD[SHORT], bid=Decimal("0.10"), ask=Decimal("4.50"))}  # between the middles 1.30, at once 3.60
+
+
+@pytest.mark.parametrize(
+    ("why", "most"),
+    [
+        ("profit target: 0.50 of 0.50 earned", Decimal("1.09")),
+        ("days to expiration: 21 days", Decimal("2.40")),
+        ("loss limit: 2.20 of 2.20 lost", Decimal("3.65")),
+        ("a person closes it", Decimal("3.65")),
+    ],
+)
+def test_what_is_paid_at_most_depends_on_why_a_spread_is_left(why: str, most: Decimal) -> None:
+    """The credit is 1.10: a profit stays one, and an exit that only time asks for pays no price that nobody means."""
+    left = next_move(replace(LEAVING, why=why, rung=9), sight(quotes=WIDE))
+    assert isinstance(left, SpreadOrder) and left.spec.limit_price == most
+
+
+def test_the_ladder_of_an_exit_begins_anew_after_an_order_that_ended_with_its_day() -> None:
+    there = replace(LEAVING, rung=1)
+    package = next_move(there, sight(now=START, quotes=GOOD))
+    assert isinstance(package, SpreadOrder)
+    book = SpreadBook({FIRST: there}).sent(package, START)
+    for role in package.spec.roles:
+        book = book.heard(OrderEvent(package.key, role, OrderStatus.EXPIRED, LATER, "id", None, ""))
+    assert (book.open[FIRST].working, book.open[FIRST].rung) == ((), 0)
+
+
+def test_an_exit_that_can_wait_waits_and_one_without_protection_does_not() -> None:
+    assert next_move(LEAVING, sight(quotes=GOOD, waits=True)) is None
+    bare = replace(LEAVING, long=0)
+    assert shape(next_move(bare, sight(quotes=GOOD, waits=True))) == (SHORT, 2, PositionIntent.BUY_TO_CLOSE)
+
+
+def test_what_cannot_wait_takes_over_from_what_can_and_nothing_else_does() -> None:
+    wish = SpreadTurned(FIRST, Turn.LEAVE, "loss limit: 2.20 of 2.20 lost")
+    profits = replace(LEAVING, why="profit target: 0.50 of 0.50 earned")
+    assert next_move(profits, sight(quotes=GOOD, wish=wish)) == wish
+    assert isinstance(next_move(resting(profits, GOOD), sight(quotes=GOOD, wish=wish)), Cancel)
+    taken = SpreadBook({FIRST: profits}).turned(wish, LATER).open[FIRST]
+    assert taken.why == wish.reason and isinstance(next_move(taken, sight(quotes=GOOD, wish=wish)), SpreadOrder)
+    assert isinstance(next_move(LEAVING, sight(quotes=GOOD, wish=wish)), SpreadOrder)
 
 
 def bids(long: str) -> dict[str, OptionQuote]:

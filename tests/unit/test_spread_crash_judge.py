@@ -278,3 +278,31 @@ def test_a_spread_counts_as_filled_by_whole_units_of_both_legs(case: Case) -> No
     assert case.judge.units_opened(told, there) == 2
     one_leg = [move for move in there.moves if move.symbol == LONG]
     assert case.judge.units_opened(told, replace(there, moves=tuple(one_leg))) == 0
+
+
+def test_an_order_that_the_exchange_did_not_end_disturbs_until_it_has(case: Case) -> None:
+    """A cancel that hangs outlasts the minutes in which it was asked for; one that nobody made hang disturbs nothing."""
+    case.packages[EXIT] |= {"status": "expired", "expired_at": CLOSE.isoformat()}
+    there = case.there()
+    found = case.found(there)
+    found.asked[EXIT] = [NOON, NOON + timedelta(minutes=2), NOON + timedelta(minutes=30)]
+    window = (NOON + timedelta(minutes=1), NOON + timedelta(minutes=10))
+    assert case.judge.hung(found, there.truth, [window]) == [(NOON + timedelta(minutes=2), CLOSE)]
+    assert case.judge.hung(found, there.truth, []) == []
+
+
+def test_leaving_is_not_slow_while_an_exit_of_it_hangs(case: Case) -> None:
+    evening, morning = datetime(2021, 3, 17, 18, 36, tzinfo=UTC), datetime(2021, 3, 18, 13, 30, tzinfo=UTC)
+    case.moves[2] = case.truths.Move(morning, SHORT, 2, f"{EXIT}/short")
+    case.moves[3] = case.truths.Move(morning, LONG, -2, f"{EXIT}/long")
+    case.singles = [{"id": "hung", "parent": "hung", "key": f"{KEY}-9", "symbol": SHORT, "qty": "2", "status": "expired"}]
+    case.singles[0]["expired_at"] = (evening + timedelta(minutes=84)).isoformat()
+    there = case.there()
+    found = case.found(there)
+    found.spreads[KEY].turns.append((evening, "leave"))
+    found.asked[f"{KEY}-9"] = [evening + timedelta(minutes=2)]
+    window = (evening, evening + timedelta(minutes=17))
+    (slow,) = case.judge.leavings(found, there, [window])
+    assert slow.owed_seconds == 67 * 60
+    (said,) = case.judge.leavings(found, there, [window, *case.judge.hung(found, there.truth, [window])])
+    assert said.owed_seconds == 0.0

@@ -151,8 +151,10 @@ def assigned(held_there: Mapping[str, int]) -> Held:
     """The sold put's assignment is told, of the bought put nothing; what the positions show is given."""
     held = Held()
     held.broker.told, held.broker.held = (ASSIGNED,), held_there
-    held.clock.move_to(MONDAY)
-    held.look()
+    keeper = held.keeper()
+    for minutes in (0, 10):
+        held.clock.move_to(MONDAY + timedelta(minutes=minutes))
+        keeper.look(held.clock.now())
     return held
 
 
@@ -220,6 +222,32 @@ def test_a_broker_that_refuses_has_the_account_asked_soon_and_not_at_every_look(
     assert len(held.broker.asked_since) == asked + 1
 
 
+def test_one_look_is_not_enough_to_believe_that_a_bought_put_is_gone() -> None:
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED,), {}
+    held.clock.move_to(MONDAY)
+    held.look()
+    assert held.desk.spreads.open[FIRST].long == 1
+
+
+def test_a_person_looks_where_the_broker_tells_another_end_than_its_positions_did() -> None:
+    held = assigned({"SPY": 100})
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, MONDAY))
+    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.look()
+    assert held.desk.mode is Mode.HALTED
+
+
+def test_an_assignment_is_seen_though_an_exit_rests() -> None:
+    held = Held()
+    keeper = held.keeper()
+    keeper.look(START)  # the rule of days
+    held.broker.held = {LONG: 1, "SPY": 100}
+    keeper.look(START + timedelta(seconds=30))
+    keeper.look(START + LIVE_PACE.account)
+    assert (held.desk.spreads.open[FIRST].stock, held.desk.spreads.open[FIRST].short) == (100, 0)
+
+
 class NoShares:
     """An account without shares, and nobody who knows prices."""
 
@@ -257,6 +285,18 @@ def test_a_spread_that_a_person_closed_by_hand_is_closed_here_too_with_what_it_c
     assert held.desk.mode is Mode.ACTIVE
 
 
+def test_shares_of_a_person_who_closed_a_spread_by_hand_are_not_taken_for_an_assignments() -> None:
+    held = Held()
+    held.broker.held = {"SPY": 100}
+    held.broker.executed = (
+        OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand-1"),
+        OptionActivity("2", LONG, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(50), "by-hand-2"),
+    )
+    held.clock.move_to(START + timedelta(minutes=20))
+    held.look()
+    assert held.desk.spreads.closed[FIRST].stock == 0 and not held.outbox.sent
+
+
 def test_what_somebody_trades_beside_a_spread_is_not_booked_to_it() -> None:
     held = Held()
     held.broker.executed = (
@@ -276,3 +316,16 @@ def test_an_entry_is_called_back_when_the_desk_leaves() -> None:
     assert any(isinstance(step, SpreadOrder) and step.spread == "second" for step in held.outbox.sent)
     held.keeper().part(held.clock.now, lambda seconds: None)
     assert any(isinstance(step, Cancel) for step in held.outbox.sent)
+
+
+def test_a_person_is_told_once_of_an_exit_that_the_broker_does_not_end() -> None:
+    """It keeps its contracts, so the desk cannot send another: nothing else happens until a person looks."""
+    held, told = Held(), []
+    keeper = SpreadKeeper(held.desk, held.broker, held.broker, market_hours, LIVE_PACE, SpreadPolicy(), told.append)
+    rung = timedelta(seconds=plan(1).rules.rung_seconds)
+    keeper.look(START)
+    for seconds in range(0, 300, 30):
+        keeper.look(START + rung + timedelta(seconds=seconds))
+    assert [type(step) for step in held.outbox.sent[:2]] == [SpreadOrder, Cancel]
+    assert len([line for line in told if "has not ended" in line]) == 1
+    assert f"{held.outbox.sent[0].key}" in told[-1]

@@ -1,0 +1,74 @@
+"""What the orders of a spread offer and ask: by its quotes, by why it is left, and never more than the spread can cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from desk.domain.options import OptionQuote
+from desk.domain.orders import Side
+from desk.domain.prices import PENNY, Rounding
+from desk.domain.spreads import Spread, SpreadPlan
+from options import ladder, occ
+from options.exits import ALLOWED_SLIP, SpreadExit, rule_of
+from options.money import on_class_ticks
+
+Pair = tuple[OptionQuote, OptionQuote]
+
+
+def honest_pair(plan: SpreadPlan, quotes: Mapping[str, OptionQuote]) -> Pair | None:
+    """Quotes of the sold and of the bought put, None where one is missing or cannot be traded at."""
+    short, long = quotes.get(plan.short), quotes.get(plan.long)
+    if short is None or long is None or short.ask <= 0 or short.bid > short.ask or long.bid > long.ask:
+        return None
+    return short, long
+
+
+def width_of(plan: SpreadPlan) -> Decimal:
+    """Dollars a share between the strikes: the most that the two puts can be worth together."""
+    return occ.parse(plan.short).strike - occ.parse(plan.long).strike
+
+
+def entry_credits(plan: SpreadPlan, pair: Pair) -> tuple[Decimal, ...]:
+    """The ladder of an order that opens both puts, dollars a share."""
+    short, long = pair
+    return ladder.entry_credits(short.mid - long.mid, short.bid - long.ask, plan.floor, plan.rules.rungs)
+
+
+def exit_debits(spread: Spread, pair: Pair) -> tuple[Decimal, ...]:
+    """The ladder of an order that closes both puts, dollars a share."""
+    short, long = pair
+    mid = short.mid - long.mid
+    return ladder.exit_debits(mid, short.ask - long.bid, _most(spread, mid), spread.plan.rules.rungs)
+
+
+def _most(spread: Spread, mid: Decimal) -> Decimal:
+    """What is paid at most: a profit stays one, and what only time has ended is not sold into quotes that tell no price."""
+    credit, width, rule = spread.credit or spread.plan.credit, width_of(spread.plan), rule_of(spread.why)
+    if rule is SpreadExit.PROFIT:
+        return max(min(width, credit - PENNY), PENNY)
+    if rule is SpreadExit.DAYS:
+        return min(width, mid + max(credit, ALLOWED_SLIP))
+    return width
+
+
+def single_prices(spread: Spread, quote: OptionQuote, side: Side) -> tuple[Decimal, ...]:
+    """The ladder of one leg that is closed; a single step is the last one, at which it trades.
+
+    A sold put whose bought one is there is worth no more to us than the width: beyond that the bought one pays.
+    """
+    rungs = spread.plan.rules.rungs
+    if side is Side.SELL:
+        return tuple(on_grid(spread, each, Rounding.DOWN) or each for each in _falling(quote, rungs))
+    last = quote.ask + PENNY * 2
+    steps = [on_grid(spread, each, Rounding.UP) for each in ladder.rising(quote.mid if rungs > 1 else last, last, rungs)]
+    return tuple(steps if spread.naked else (min(each, width_of(spread.plan)) for each in steps))
+
+
+def _falling(quote: OptionQuote, rungs: int) -> tuple[Decimal, ...]:
+    return ladder.falling(quote.mid if rungs > 1 else quote.bid, quote.bid, rungs)
+
+
+def on_grid(spread: Spread, price: Decimal, rounding: Rounding) -> Decimal:
+    """After a refusal on the widest grid, for perhaps the class of a leg does not trade in cents; zero may come of it."""
+    return on_class_ticks(price, rounding) if spread.refusals else price
