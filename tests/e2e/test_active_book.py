@@ -261,6 +261,9 @@ class ActiveBook(RuleBasedStateMachine):
             return trade.entered_at is not None and now - trade.entered_at <= HALF_FILLED_AT_MOST
         if is_doubted(self.life.desk.book, trade.symbol):
             return trade.exits_at is not None and (now - trade.exits_at).total_seconds() <= DOUBTED_SECONDS
+        if trade.is_being_sold and trade.cancel_asked_at is not None:
+            # A sale that hung is asked to end; how long all of it takes together is judged by the seconds that are bare.
+            return now - trade.cancel_asked_at <= SLOW_CANCEL
         if trade.is_being_sold and self.watch.truth.selling(trade.symbol).get(trade.exits_key) == trade.shares:
             return trade.stop_passed or (trade.exits_at is not None and now - trade.exits_at <= SALE_AT_MOST)
         return False
