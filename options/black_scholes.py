@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+
+from options.normal import normal_cdf
 
 Floats = NDArray[np.float64]
 DAYS_OF_A_YEAR = 365.0
@@ -45,7 +46,7 @@ def price(is_call: ArrayLike, spot: ArrayLike, strike: ArrayLike, years: ArrayLi
     """Dollars a share. At expiry (years of zero or less) and without volatility: the limit, the discounted sure payment."""
     spot_, discounted, d1, d2 = _terms(spot, strike, years, volatility, rate)
     sign = np.where(is_call, 1.0, -1.0)
-    paid: Floats = sign * (spot_ * ndtr(sign * d1) - discounted * ndtr(sign * d2))
+    paid: Floats = sign * (spot_ * normal_cdf(sign * d1) - discounted * normal_cdf(sign * d2))
     return np.maximum(paid, 0.0)
 
 
@@ -60,10 +61,10 @@ def greeks(
     sign = np.where(is_call, 1.0, -1.0)
     density: Floats = _INVERSE_ROOT_OF_TWO_PI * np.exp(-0.5 * d1**2)
     root = np.sqrt(years_)
-    carried: Floats = discounted * ndtr(sign * d2)
+    carried: Floats = discounted * normal_cdf(sign * d2)
     decay: Floats = -spot_ * density * volatility_ / (2.0 * root) - sign * rate * carried
     return Greeks(
-        delta=sign * ndtr(sign * d1),
+        delta=sign * normal_cdf(sign * d1),
         gamma=density / (spot_ * volatility_ * root),
         theta=decay / DAYS_OF_A_YEAR,
         vega=spot_ * density * root / 100.0,

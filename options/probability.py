@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
 
 from options.black_scholes import Floats
+from options.normal import normal_cdf
 
 
 def probability_above(spot: ArrayLike, level: ArrayLike, years: ArrayLike, volatility: ArrayLike, rate: float) -> Floats:
@@ -19,5 +19,5 @@ def probability_above(spot: ArrayLike, level: ArrayLike, years: ArrayLike, volat
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.where((years_ > 0) & (volatility_ > 0), volatility_ * np.sqrt(np.maximum(years_, 0.0)), np.nan)
         drift = rate * years_ - 0.5 * deviation**2
-        above: Floats = ndtr((np.log(spot_ / level_) + drift) / deviation)
+        above: Floats = normal_cdf((np.log(spot_ / level_) + drift) / deviation)
     return above
