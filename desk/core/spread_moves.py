@@ -140,7 +140,7 @@ def _is_behind(spread: Spread, order: Working, sight: Sight) -> bool:
         return True  # a part of it is done, or was assigned meanwhile
     if quote is None or quote.ask <= 0 or (quote.bid <= 0 and not is_buy):
         return False
-    last = single_prices(spread, quote, spec.side)[-1]
+    last = single_prices(spread, sight.quotes, spec.symbol, spec.side)[-1]
     return last > spec.limit_price if is_buy else last < spec.limit_price
 
 
@@ -291,7 +291,7 @@ def _buy_back(spread: Spread, sight: Sight, count: int, why: str) -> Move | None
     quote = sight.quotes.get(spread.plan.short)
     if quote is None or quote.ask <= 0:
         return None
-    steps = single_prices(spread, quote, Side.BUY)
+    steps = single_prices(spread, sight.quotes, spread.plan.short, Side.BUY)
     price = steps[min(spread.rung, len(steps) - 1)]
     return _single(spread, spread.plan.short, count, price, PositionIntent.BUY_TO_CLOSE, why)
 
@@ -300,7 +300,7 @@ def _sell(spread: Spread, sight: Sight, symbol: str, count: int) -> Move | None:
     quote = sight.quotes.get(symbol)
     if count <= 0 or quote is None or quote.bid <= 0:
         return None  # worth nothing to anybody: it protects until it expires
-    steps = single_prices(spread, quote, Side.SELL)
+    steps = single_prices(spread, sight.quotes, symbol, Side.SELL)
     price = steps[min(spread.rung, len(steps) - 1)]
     return _single(spread, symbol, count, price, PositionIntent.SELL_TO_CLOSE, spread.why)
 

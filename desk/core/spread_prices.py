@@ -52,17 +52,27 @@ def _most(spread: Spread, mid: Decimal) -> Decimal:
     return width
 
 
-def single_prices(spread: Spread, quote: OptionQuote, side: Side) -> tuple[Decimal, ...]:
-    """The ladder of one leg that is closed; a single step is the last one, at which it trades.
-
-    A sold put whose bought one is there is worth no more to us than the width: beyond that the bought one pays.
-    """
-    rungs = spread.plan.rules.rungs
+def single_prices(spread: Spread, quotes: Mapping[str, OptionQuote], symbol: str, side: Side) -> tuple[Decimal, ...]:
+    """The ladder of one leg that is closed, of a symbol that is quoted; a single step is the last one, at which it trades."""
+    quote, rungs = quotes[symbol], spread.plan.rules.rungs
     if side is Side.SELL:
         return tuple(on_grid(spread, each, Rounding.DOWN) or each for each in _falling(quote, rungs))
-    last = quote.ask + PENNY * 2
+    last, most = quote.ask + PENNY * 2, _most_alone(spread, quote, quotes.get(spread.plan.long))
     steps = [on_grid(spread, each, Rounding.UP) for each in ladder.rising(quote.mid if rungs > 1 else last, last, rungs)]
-    return tuple(steps if spread.naked else (min(each, width_of(spread.plan)) for each in steps))
+    return tuple(steps if most is None else (min(each, most) for each in steps))
+
+
+def _most_alone(spread: Spread, short: OptionQuote, long: OptionQuote | None) -> Decimal | None:
+    """What a sold put is bought back for at most, None for any price: without its bought one it has to go.
+
+    With it the two cost no more than the width, so the sold one is worth that and what the bought one fetches. Where nobody says
+    what that is, an honest quote of the sold one says as much.
+    """
+    if spread.naked:
+        return None
+    if long is not None and long.bid <= long.ask:
+        return width_of(spread.plan) + long.bid
+    return max(width_of(spread.plan), short.bid + max(spread.credit or spread.plan.credit, ALLOWED_SLIP))
 
 
 def _falling(quote: OptionQuote, rungs: int) -> tuple[Decimal, ...]:

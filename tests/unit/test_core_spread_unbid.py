@@ -14,7 +14,7 @@ from desk.core.spread_book import SpreadBook
 from desk.core.spread_moves import ATOMIC_CLOSE, Move, Sight, next_move
 from desk.domain.options import OptionQuote
 from desk.domain.orders import OrderEvent, OrderStatus, PositionIntent
-from desk.domain.spreads import Spread, SpreadPhase, SpreadTurned, Turn
+from desk.domain.spreads import Manner, Spread, SpreadPhase, SpreadTurned, Turn
 from desk.domain.steps import Cancel, SpreadOrder
 
 LATER = START + timedelta(hours=1)
@@ -94,6 +94,24 @@ def test_a_sold_put_whose_bought_one_is_there_is_never_bought_back_for_more_than
     assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == Decimal(5)
     bare = next_move(replace(LEAVING, rung=1, long=0), sight(quotes=WILD))
     assert isinstance(bare, SpreadOrder) and bare.spec.limit_price == Decimal("15.02")
+
+
+@pytest.mark.parametrize(("bid", "most"), [("0.65", "5.65"), ("3.20", "7.52")])
+def test_what_the_bought_put_fetches_is_paid_for_the_sold_one_beside_the_width(bid: str, most: str) -> None:
+    """Legs that are closed one by one, deep in the money: the sold one alone costs more than the width."""
+    deep = {
+        SHORT: replace(GOOD[SHORT], bid=Decimal("7.00"), ask=Decimal("7.50")),
+        LONG: replace(GOOD[LONG], bid=Decimal(bid), ask=Decimal("3.40")),
+    }
+    legged = replace(LEAVING, plan=plan(2, Manner.LEGGED), rung=1)
+    bought = next_move(legged, sight(quotes=deep))
+    assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == Decimal(most)
+
+
+def test_where_nobody_quotes_the_bought_put_an_honest_quote_of_the_sold_one_says_what_it_costs() -> None:
+    deep = {SHORT: replace(GOOD[SHORT], bid=Decimal("7.00"), ask=Decimal("7.50"))}
+    bought = next_move(replace(LEAVING, rung=1), sight(quotes=deep, unquoted_since=START))
+    assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == Decimal("7.52")
 
 
 WIDE = {**GOOD, SHORT: replace(GOOD[SHORT], bid=Decimal("0.10"), ask=Decimal("4.50"))}  # between the middles 1.30, at once 3.60
