@@ -12,6 +12,9 @@ WORKERS ?= auto
 # Many tests wait for a clock on the wall: one worker more than there are cores leaves none of them idle.
 TEST_WORKERS = $(if $(filter auto,$(WORKERS)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),$(WORKERS))
 
+# Tests start hundreds of commands: each would compile all that it loads anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Stamps: newer than the locks that they stand for when the environment is up to date.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
