@@ -12,6 +12,8 @@ above 0.5 exist for 44 of 100 events, are of the same trade all five, and gave 0
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -134,9 +136,16 @@ def own_of(bars: DailyBars, rsi_length: int, last: int | None) -> FloatArray:
 
 
 def ordinals(bars: DailyBars, last: int | None = None) -> NDArray[np.int64]:
-    """Sessions as day numbers (date.toordinal), shape (n,), or those of the last `last` bars alone."""
-    sessions = bars.sessions if last is None else bars.sessions[len(bars) - last :]
-    return np.fromiter((session.toordinal() for session in sessions), dtype=np.int64, count=len(sessions))
+    """Sessions as day numbers (date.toordinal), shape (n,), or those of the last `last` bars alone; not to be written to."""
+    return _day_numbers(bars.sessions if last is None else bars.sessions[len(bars) - last :])
+
+
+# Symbols share their sessions: the first look of a day counts them for one, not for hundreds.
+@lru_cache(maxsize=32)
+def _day_numbers(sessions: tuple[date, ...]) -> NDArray[np.int64]:
+    numbers = np.fromiter((session.toordinal() for session in sessions), dtype=np.int64, count=len(sessions))
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _windows(values: FloatArray, length: int) -> FloatArray:
