@@ -30,7 +30,7 @@ from desk.data.bundled import load_bundled
 from desk.data.calendars import NEW_YORK
 from desk.data.directory import load_directory
 from desk.data.source import Source
-from desk.domain.errors import UsageError
+from desk.domain.errors import ConfigurationError, UsageError
 from desk.exchange.market.options.recorded import RecordedChain, load_recorded_chains
 from desk.report.statistics import max_drawdown_fraction
 from desk.report.terminal import print_within
@@ -107,9 +107,11 @@ def _market(options: argparse.Namespace) -> tuple[Source, OptionAssumptions]:
     assumed = OptionAssumptions(fee_usd=options.fee, assigns_early=options.assign_early)
     if options.data is None:
         return load_bundled(), assumed
+    if not options.data.is_dir():
+        raise ConfigurationError(f"--data {options.data}: there is no such folder; give one with daily bars and options/*.csv")
     chains = load_recorded_chains(options.data)
     if not chains:
-        raise UsageError(f"--data {options.data}: no options/*.csv in it; docs/data.md shows what belongs there")
+        raise ConfigurationError(f"--data {options.data}: no options/*.csv in it; docs/data.md shows what belongs there")
     return load_directory(options.data), replace(assumed, chains=chains)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from desk.domain.options import CONTRACT_SHARES
+from desk.domain.prices import Rounding
 from options.black_scholes import Floats
 from options.legs import Legs
+from options.money import cents
 from options.sizing import max_loss_usd
 
 
@@ -87,6 +89,10 @@ class BullPut:
     @property
     def natural_credit(self) -> Decimal:
         return self.legs.natural_credit
+
+    def reachable_credit(self, floor: Decimal) -> Decimal:
+        """What the last step of an entry's ladder asks that never asks less than `floor`: the natural price, or the floor."""
+        return max(floor, min(self.credit, cents(self.natural_credit, Rounding.UP)))
 
     @property
     def max_loss_usd(self) -> Decimal:

@@ -231,7 +231,8 @@ def _profit(look: Look, rules: SpreadRules) -> Reading | None:
         return None
     earned = (look.credit - debit) / look.credit
     wanted = exact(rules.profit_fraction)
-    text = f"{max(earned, Decimal(0)):.2f} of {wanted:.2f} earned"
+    # What closing would leave as quoted now; what it does leave is told when it has closed.
+    text = f"quoted at {max(earned, Decimal(0)) * 100:.0f} % of the credit, {wanted * 100:.0f} % wanted"
     if look.debit_natural is not None and look.debit_natural >= look.credit:
         # The ladder of an exit ends at what closing costs at once: a gain is not taken where that makes it a loss.
         return _reading(SpreadExit.PROFIT, False, float(earned), f"{text}, and closing at once would cost all of it")

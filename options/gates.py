@@ -177,8 +177,8 @@ def _price_gap(entry: Entry, opportunity: Opportunity, _account: AccountLook, li
     if price is None or most is None or abs(price - spot) <= most * spot:
         return None
     return RefusalCode.PRICE_FAR, (
-        f"the opportunity says {price:g} dollars, the chain {spot:g}, {abs(price / spot - 1):.1%} apart; max_price_gap_fraction "
-        f"is {most:g}: find the opportunity again at today's price"
+        f"the opportunity says {price:g} dollars, the market {spot:g}, {100 * abs(price / spot - 1):.1f} % apart, more than "
+        f"{100 * most:g} %: find the opportunity again at today's price"
     )
 
 

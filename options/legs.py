@@ -174,8 +174,9 @@ def _credit_refusal(legs: Legs, choice: SpreadChoice) -> SpreadRefusal | None:
     least = max(choice.min_credit, exact(choice.min_credit_fraction) * width)
     if credit < least:
         text = (
-            f"{of}, {least:.2f} is the least (min_credit {choice.min_credit}, min_credit_fraction {choice.min_credit_fraction:g} "
-            f"of the width {width}): choose a sold strike nearer to the market, or wait for more volatility"
+            f"{of}, {least:.2f} is the least (min_credit_usd {choice.min_credit}, min_credit_fraction "
+            f"{choice.min_credit_fraction:g} of the width {width}): choose a sold strike nearer to the market, or wait for more "
+            "volatility"
         )
         return SpreadRefusal(RefusalCode.CREDIT_TOO_SMALL, legs.underlying, text)
     return None

@@ -52,7 +52,7 @@ def _empty(quote: OptionQuote, _limits: LiquidityLimits, _now: datetime) -> Prob
 def _no_bid(quote: OptionQuote, limits: LiquidityLimits, _now: datetime) -> Problem | None:
     if quote.bid >= limits.min_bid:
         return None
-    return RefusalCode.NO_BID, f"is bid {quote.bid}, min_bid is {limits.min_bid}: choose a strike nearer to the market"
+    return RefusalCode.NO_BID, f"is bid {quote.bid}, min_bid_usd is {limits.min_bid}: choose a strike nearer to the market"
 
 
 def _crossed(quote: OptionQuote, _limits: LiquidityLimits, _now: datetime) -> Problem | None:
@@ -67,7 +67,7 @@ def _stale(quote: OptionQuote, limits: LiquidityLimits, now: datetime) -> Proble
     if limits.max_quote_age_seconds is None or abs(age) <= limits.max_quote_age_seconds:
         return None
     words = f"{age:.0f} s old" if age > 0 else f"{-age:.0f} s ahead of the clock"
-    return RefusalCode.STALE_QUOTE, f"has a quote {words}, max_quote_age_seconds is {limits.max_quote_age_seconds:g}: ask again"
+    return RefusalCode.STALE_QUOTE, f"has a quote {words}, more than {limits.max_quote_age_seconds:g} s: ask again"
 
 
 def _wide(quote: OptionQuote, limits: LiquidityLimits, _now: datetime) -> Problem | None:
@@ -78,7 +78,8 @@ def _wide(quote: OptionQuote, limits: LiquidityLimits, _now: datetime) -> Proble
         return None
     return RefusalCode.WIDE_SPREAD, (
         f"is {quote.bid} to {quote.ask}, {spread / quote.mid:.0%} of the middle apart; max_spread_fraction is "
-        f"{limits.max_spread_fraction:g}, and {limits.allowed_spread} dollars always pass: choose a busier strike or expiration"
+        f"{limits.max_spread_fraction:g}, and {limits.allowed_spread} dollars always pass (allowed_spread_usd): choose a busier "
+        "strike or expiration"
     )
 
 

@@ -123,6 +123,6 @@ _FINDERS: dict[RollKind, Callable[[Legs, PutSlice, SpreadChoice, datetime], Legs
 def _too_little(kind: RollKind, held: Legs, found: Legs, choice: RollChoice) -> SpreadRefusal:
     text = (
         f"rolled {kind} to {found.short_strike}/{found.long_strike} of {found.expiration} it brings {found.mid:.2f} and costs "
-        f"{held.mid:.2f}, {found.mid - held.mid:.2f} net; min_net_credit is {choice.min_net_credit}: leave the spread"
+        f"{held.mid:.2f}, {found.mid - held.mid:.2f} net; min_roll_credit_usd is {choice.min_net_credit}: leave the spread"
     )
     return SpreadRefusal(RefusalCode.NO_CREDIT, held.underlying, text)

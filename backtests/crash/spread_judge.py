@@ -78,7 +78,8 @@ def _turned(found: SpreadAccount, body: Json, at: datetime) -> None:
 
 
 def _settled(found: SpreadAccount, body: Json, at: datetime) -> None:
-    found.settlements["inferred" if body["activity"].startswith("seen:") else body["kind"]] += 1
+    if body["contracts"]:
+        found.settlements["inferred" if body["activity"].startswith("seen:") else body["kind"]] += 1
 
 
 def _refused(found: SpreadAccount, body: Json, at: datetime) -> None:

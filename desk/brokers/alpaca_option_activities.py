@@ -18,6 +18,7 @@ from desk.core.ports import OptionActivity
 from desk.core.residue import whole
 from desk.domain.options import CONTRACT_SHARES
 from desk.domain.spreads import Settlement
+from options.listing import contract_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 KINDS: Mapping[str, Settlement] = {
@@ -47,7 +48,7 @@ class AlpacaOptionActivities:
         """One request more for each order that was not asked for before: an execution does not tell its client order id."""
         rows = (raw for raw in activities(self._api, "FILL", moment - A_DAY) if raw.get("symbol") in symbols)
         found = (read_trade(raw, self._client_id(str(raw["order_id"]))) for raw in rows)
-        return tuple(each for each in found if each.at > moment)
+        return tuple(each for each in found if each.at > moment and each.contracts)
 
     def _client_id(self, order_id: str) -> str:
         if order_id not in self._client_ids:
@@ -65,11 +66,13 @@ def read_activity(raw: Raw) -> OptionActivity:
 
 
 def read_trade(raw: Raw, client_id: str) -> OptionActivity:
-    """One execution; what it paid is above zero for a sale."""
-    count, sign = abs(whole(raw["qty"])), -1 if raw["side"] == "buy" else 1
-    cash = sign * count * CONTRACT_SHARES * Decimal(str(raw["price"]))
+    """One execution; what it paid is above zero for a sale. Of shares the whole ones count."""
+    symbol, sign = str(raw["symbol"]), -1 if raw["side"] == "buy" else 1
+    is_option = contract_of(symbol) is not None
+    count = abs(whole(raw["qty"])) if is_option else abs(int(Decimal(str(raw["qty"]))))
+    cash = sign * count * (CONTRACT_SHARES if is_option else 1) * Decimal(str(raw["price"]))
     at = moment(raw["transaction_time"])
-    return OptionActivity(str(raw["id"]), str(raw["symbol"]), Settlement.TRADED, count, at, cash, str(raw["order_id"]), client_id)
+    return OptionActivity(str(raw["id"]), symbol, Settlement.TRADED, count, at, cash, str(raw["order_id"]), client_id)
 
 
 def _happened(raw: Raw) -> datetime:

@@ -7,12 +7,14 @@ day's volume. https://docs.alpaca.markets/reference/optionchain and optionsnapsh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite, nan
 from types import MappingProxyType
 from typing import Any
 
+from alpaca.common.exceptions import APIError
 from alpaca.data.enums import DataFeed, OptionsFeed
 from alpaca.data.requests import OptionChainRequest, OptionSnapshotRequest, StockSnapshotRequest
 from alpaca.trading.enums import ContractType
@@ -23,12 +25,15 @@ from desk.brokers.alpaca_market import STALE_AFTER, WIDEST_SPREAD_FRACTION
 from desk.brokers.alpaca_open_interest import OpenInterest
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
+from desk.domain.errors import UsageError
 from desk.domain.options import Chain, OptionQuote
 
 # The most symbols that one request for snapshots may name.
 SYMBOLS_A_REQUEST = 100
 # The underlyings of a scan are asked for together; after so long their prices are asked for again, together too.
 SPOTS_KEPT = timedelta(seconds=5)
+# Answers to a request that is wrong in itself: it would be answered so at any time. Keys and rates are other matters.
+WRONG_REQUEST = frozenset({400, 404, 422})
 Raw = Mapping[str, Any]
 # What a row of an answer raises that is not as documented; the others are read all the same.
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
@@ -119,6 +124,26 @@ def option_feed(
     interest = None if contracts is None else OpenInterest(contracts)
     options, stocks = option_data_client(endpoint), stock_data_client(endpoint, is_raw=True)
     return AlpacaOptionFeed(options, stocks, clock, feed, stock_feed, interest)
+
+
+@contextmanager
+def asked_rightly() -> Iterator[None]:
+    """Raises UsageError for a request that the broker refuses because of what it asks for; other errors pass."""
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in WRONG_REQUEST:
+            raise
+        told = f"HTTP {error.status_code}: {_words(error)}"
+        raise UsageError(f"the broker refuses what was asked for ({told}), and will again: check the symbols") from None
+
+
+def _words(error: APIError) -> str:
+    """What the broker says; not every answer is the JSON that it promises."""
+    try:
+        return str(error.message)
+    except (KeyError, TypeError, ValueError):
+        return str(error)
 
 
 def read_quotes(snapshots: Mapping[str, Raw | None], interests: Mapping[str, int]) -> Iterator[tuple[str, OptionQuote]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -22,8 +22,9 @@ from desk.core.ports import Clock
 from desk.core.review import MODE_WORDS
 from desk.domain.breaks import Repair
 from desk.domain.decisions import Mode
-from desk.domain.errors import ConfigurationError
+from desk.domain.errors import UsageError
 from desk.domain.trades import Trade
+from desk.report.spread_words import laid_out
 from desk.report.wording import dollars, price
 from desk.runtime.clock import SystemClock
 from desk.runtime.look import Look, look_at
@@ -33,23 +34,32 @@ from desk.settings.load import Settings, load_settings
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 WIDEST = 100
 INDENT = 4
+FIRST_RUN = ".venv/bin/python live_trader.py --broker exchange --sessions 20"
+FIRST_SPREAD_RUN = f"{FIRST_RUN} --strategy bull_put_spread --start 2012-01-03"
 GAP = "  "
 
 
 # ---- which run -------------------------------------------------------------------------------------------------------------
 
 
-def folder_of(run: Path | None, said: str) -> RunFolder:
-    """The folder that a person means: `run`, or the one under runs/ that was written to last.
-
-    Raises UsageError for a folder without a run, ConfigurationError when there is none at all.
+def folder_of(run: Path | None, said: str, first_run: str = FIRST_RUN) -> RunFolder:
+    """The folder that a person means: `run`, or the one under runs/ that was written to last; `first_run` is a command that
+    makes one. Raises UsageError for a folder without a run, and when there is none at all.
     """
     if run is None:
         there = [folder for path in RUNS.glob("*") if _touched(folder := RunFolder(path))]
         if not there:
-            raise ConfigurationError(f"there is no run under {RUNS}/: give the folder of one with --run DIR")
+            raise UsageError(
+                f"there is no run under {RUNS}/: give the folder of one with --run DIR, or make one on the built-in exchange "
+                f"with: {first_run}"
+            )
         run = max(there, key=_touched).path
     return reopen(run, None, None, f"{said} --run")[0]
+
+
+def spread_folder_of(run: Path | None, said: str) -> RunFolder:
+    """The same for commands about option spreads."""
+    return folder_of(run, said, FIRST_SPREAD_RUN)
 
 
 def settings_of(folder: RunFolder) -> Settings:
@@ -169,6 +179,24 @@ def _aligned(cells: Sequence[str], columns: Sequence[str], widths: Sequence[int]
 
 def indented(sentence: str, style: str = "") -> RenderableType:
     return Padding(Text(sentence, style=style), (0, 0, 0, INDENT), expand=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label and its words; those that find no room go on below the words, not below the label."""
+
+    label: str
+    words: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        (before,) = laid_out([(self.label, "")])
+        lines = Text(self.words).wrap(console, max(options.max_width - len(before), 1))
+        for place, line in enumerate(lines or [Text("")]):
+            yield Text((before if place == 0 else " " * len(before)) + line.plain.rstrip(), no_wrap=True, overflow="ignore")
+
+
+def labelled(lines: Iterable[tuple[str, str]]) -> list[RenderableType]:
+    return [Labelled(label, words) for label, words in lines]
 
 
 def section(title: str) -> list[RenderableType]:

@@ -5,40 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
-from desk.brokers.alpaca_options import option_feed
+from desk.brokers.alpaca_options import asked_rightly, option_feed
 from desk.cli import look_options
 from desk.cli.broker_choice import check_live
 from desk.cli.journal import RunOption
-from desk.cli.look_options import JsonOption, folder_of, looking, settings_of, show
+from desk.cli.look_options import JsonOption, labelled, looking, settings_of, show, spread_folder_of
+from desk.cli.options_numbers import BudgetOption, ConfidenceOption, PriceOption, ScoreOption
 from desk.cli.options_plans import Plan, close_plan, open_plan, roll_plan
+from desk.cli.options_puts import puts_named
 from desk.cli.outcome import resume_command
 from desk.cli.protect import AccountOption, LiveOption
 from desk.cli.tables import print_json
 from desk.core.ports import Clock
 from desk.domain.errors import Refused, UsageError
 from desk.domain.spreads import Spread
-from desk.report.spread_words import laid_out
+from desk.report.spread_words import per_share
 from desk.report.wording import count, dollars
 from desk.runtime.alpaca_run import check_account
-from desk.runtime.auto_execution import orders_of
 from desk.runtime.build import market_hours
 from desk.runtime.look import Look, answered, check_keys
+from desk.runtime.opportunity import underlying_named
 from desk.runtime.run_folder import RunFolder
+from desk.runtime.sent_orders import order_words, orders_of
 from desk.runtime.spread_build import policy_of, standing_of
 from desk.runtime.spread_desk import SpreadDesk, at_alpaca, on_exchange, rehearsal
 from desk.runtime.spread_opener import SpreadOpener
 from desk.runtime.spread_orders import (
+    BY_HAND,
     Outcome,
     close_now,
-    contract_named,
     find_spread,
     open_now,
     plan_to_close,
@@ -69,12 +72,10 @@ def open_(
     short: Annotated[str | None, typer.Option(metavar="PUT", help="Put to sell: a strike, or an OCC symbol.")] = None,
     long: Annotated[str | None, typer.Option(metavar="PUT", help="Put to buy: a strike, or an OCC symbol.")] = None,
     expiration: Annotated[str | None, typer.Option(metavar="DATE", help="Expiration of strikes that are named.")] = None,
-    score: Annotated[float | None, typer.Option(min=0, max=10, help="Score of ten; refused below spreads.min_score.")] = None,
-    confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Refused below spreads.min_confidence.")] = None,
-    price: Annotated[float | None, typer.Option(min=0.01, help="The price you go by; refused far from the chain's.")] = None,
-    max_risk: Annotated[
-        float | None, typer.Option(metavar="USD", min=1, help="Most that it may lose; default the settings'.")
-    ] = None,
+    score: ScoreOption = None,
+    confidence: ConfidenceOption = None,
+    price: PriceOption = None,
+    max_risk: BudgetOption = None,
     run: RunOption = None,
     next_session: NextOption = False,
     yes: YesOption = False,
@@ -83,8 +84,8 @@ def open_(
     as_json: JsonOption = False,
 ) -> None:
     """Plan a bull put spread, and open it with --yes. Exit code 5: refused, with its code and reason; 6: the desk is halted."""
-    symbol = symbol.upper()
-    puts = _wanted(symbol, short, long, expiration)
+    symbol = underlying_named(symbol)
+    puts = puts_named(symbol, short, long, expiration)
     told = wanted_by_hand(symbol, score, confidence, price, None if max_risk is None else Decimal(repr(max_risk)))
     wanted = replace(told, short=puts[0], long=puts[1])
     order = _Order("open", run, yes, live, account, next_session)
@@ -134,22 +135,6 @@ def roll(
     order.tell(as_json)
 
 
-def _wanted(symbol: str, short: str | None, long: str | None, expiration: str | None) -> tuple[str | None, str | None]:
-    if (short is None) != (long is None):
-        raise UsageError("--short and --long go together: name both puts, or neither and let the rules choose")
-    if short is None or long is None:
-        if expiration is not None:
-            raise UsageError(
-                f"--expiration {expiration}: goes with --short and --long; spreads.min_days and max_days bound the rules"
-            )
-        return None, None
-    try:
-        day = None if expiration is None else date.fromisoformat(expiration)
-    except ValueError:
-        raise UsageError(f"--expiration {expiration}: is no date; write it as 2026-02-20") from None
-    return contract_named(symbol, short, day), contract_named(symbol, long, day)
-
-
 def _roll(at: _At, spread: Spread) -> tuple[Spread, RollTarget] | SpreadRefusal:
     found = plan_to_roll(at.opener, spread, at.clock)
     return found if isinstance(found, SpreadRefusal) else (spread, found)
@@ -175,7 +160,7 @@ class _Order:
 
     def __init__(self, action: str, run: Path | None, yes: bool, live: bool, account: str | None, next_session: bool) -> None:
         self.action, self.yes = action, yes
-        self.folder: RunFolder = folder_of(run, f"desk options {action}")
+        self.folder: RunFolder = spread_folder_of(run, f"desk options {action}")
         self.settings: Settings = settings_of(self.folder)
         self._account, self._next_session = account, next_session
         self._is_exchange = self.folder.identity().broker == "exchange"
@@ -201,7 +186,7 @@ class _Order:
         words: Callable[[_At, Found], Plan],
     ) -> None:
         """Plan it, or do it where the person said so; `do` is given whom to tell the plan before anything is sent."""
-        with self._desk() as at:
+        with self._desk() as at, asked_rightly():
 
             def planned(found: Found) -> None:
                 self._plan = words(at, found)
@@ -253,7 +238,7 @@ class _Order:
             print_json(self._object(problem))
             raise typer.Exit(EXIT_REFUSED if problem else 0)
         if self._plan is not None:
-            show([Text(self._plan.title, style="bold"), *(Text(line) for line in laid_out(self._plan.lines))])
+            show([Text(self._plan.title, style="bold"), *labelled(self._plan.lines)])
         show(Text(line) for line in self._said)
         if self._outcome is not None:
             show(self._outcome_lines(self._outcome))
@@ -274,13 +259,13 @@ class _Order:
     def _is_late(self) -> bool:
         return self._is_exchange and self._refusal is not None and self._refusal.code is RefusalCode.MARKET_CLOSED
 
-    def _outcome_lines(self, outcome: Outcome) -> Iterator[Text]:
+    def _outcome_lines(self, outcome: Outcome) -> Iterator[RenderableType]:
         spread = outcome.into if outcome.into is not None and outcome.into.sold else outcome.spread
-        rest = "" if outcome.is_at_rest else ", an order still rests at the broker"
+        rest = "" if outcome.is_at_rest else f", {outcome.rest}"
         yield Text(f"Now: {spread.phase.value}{rest}, {count(max(spread.short, spread.long), 'contract')} held; {spread.why}.")
-        orders = [entry for entry in orders_of(self.folder, self.settings, outcome.spread.key) if entry["order_id"]]
-        lines = [("position", spread.key), *_money(spread), *(("order", _order_words(entry)) for entry in orders)]
-        yield from map(Text, laid_out(lines))
+        orders = [entry for entry in self._orders(outcome) if entry["order_id"]]
+        lines = [("position", spread.key), *_money(spread), *(("order", order_words(entry)) for entry in orders)]
+        yield from labelled(lines)
         if not spread.is_closed:
             yield Text("The run looks after it from here on, while it runs:")
             yield Text(f"  {resume_command(self.folder)}", no_wrap=True)
@@ -311,8 +296,12 @@ class _Order:
             "credit_usd": float(spread.credit_usd),
             "cash_usd": float(spread.cash_usd),
             "why": spread.why,
-            "orders": orders_of(self.folder, self.settings, spread.key),
+            "orders": self._orders(outcome),
         }
+
+    def _orders(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """Those of what was asked for: a spread that is closed was opened by others, perhaps long ago."""
+        return orders_of(self.folder, self.settings, outcome.spread.key, asked=BY_HAND)
 
 
 def opener_of(look: Look) -> SpreadOpener:
@@ -336,9 +325,4 @@ def _money(spread: Spread) -> Iterator[tuple[str, str]]:
     if spread.is_closed and spread.sold:
         yield "P&L", f"{dollars(float(spread.cash_usd), signed=True)} before fees"
     elif spread.credit is not None:
-        yield "credit", f"{spread.credit:.2f} a share, {dollars(float(spread.credit_usd))} in all"
-
-
-def _order_words(entry: dict[str, Any]) -> str:
-    limit = "at the market" if entry["limit_price"] is None else f"at {entry['limit_price']:+.2f}"
-    return f"{entry['order_id']} {limit}: {entry['status']}"
+        yield "credit", f"{per_share(spread.credit)} a share, {dollars(float(spread.credit_usd))} in all"

@@ -12,25 +12,26 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from desk.brokers.alpaca_options import option_feed
+from desk.brokers.alpaca_options import asked_rightly, option_feed
 from desk.cli.journal import RunOption
 from desk.cli.look_options import (
     JsonOption,
     Line,
     as_seen,
-    folder_of,
     heading,
     looking,
     section,
     sentences,
     settings_of,
     show,
+    spread_folder_of,
     table,
 )
 from desk.cli.tables import print_json
 from desk.domain.options import CONTRACT_SHARES, OptionQuote
 from desk.domain.records import SpreadTrip
 from desk.domain.spreads import Spread
+from desk.report.spread_words import per_share
 from desk.report.spreads import endings_words, figures_words, spread_figures, spreads_line
 from desk.report.wording import dollars, percent
 from desk.runtime.clock import VirtualClock
@@ -52,7 +53,7 @@ def positions(
     as_json: JsonOption = False,
 ) -> None:
     """Show a run's option spreads: state, credit, debit now, gain, and the rule that would end each next. Sends nothing."""
-    folder = folder_of(run, "desk options positions")
+    folder = spread_folder_of(run, "desk options positions")
     with looking(folder, settings_of(folder)) as look:
         told = told_of(look, None if symbol is None else symbol.upper(), all_)
         lines, seen = heading(look), as_seen(look)
@@ -131,7 +132,7 @@ def _quotes(look: Look, spreads: Sequence[Spread], at: datetime) -> tuple[Mappin
         return {}, {}
     feed = option_feed(look.endpoint, VirtualClock(at))
     symbols = sorted({symbol for spread in spreads for symbol in (spread.plan.short, spread.plan.long)})
-    with answered():
+    with answered(), asked_rightly():
         return feed.quotes(symbols), feed.spots(sorted({spread.plan.underlying for spread in spreads}))
 
 
@@ -241,7 +242,7 @@ def _puts(short: str, long: str) -> str:
 
 
 def _price(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else per_share(value)
 
 
 # ---- for programs --------------------------------------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from desk.brokers.alpaca_clients import trading_client
-from desk.brokers.alpaca_options import option_feed
+from desk.brokers.alpaca_options import asked_rightly, option_feed
 from desk.cli import look_options
 from desk.cli.look_options import JsonOption, Line, section, sentences, settings_of, show, table
+from desk.cli.options_numbers import BudgetOption
 from desk.cli.tables import print_json
 from desk.core.ports import OptionFeed
 from desk.core.spread_entry import Planned, SpreadPolicy, plan_of
@@ -29,6 +30,7 @@ from desk.report.wording import count, percent
 from desk.runtime.auto_execution import FIRST_DAY, STRATEGY
 from desk.runtime.build import NEW_YORK, market_hours
 from desk.runtime.look import answered
+from desk.runtime.opportunity import underlying_named
 from desk.runtime.run_folder import RunFolder, RunIdentity, create, reopen
 from desk.runtime.spread_build import policy_of, standing_of
 from desk.runtime.spread_desk import on_exchange, rehearsal
@@ -45,9 +47,6 @@ RunOption = Annotated[Path | None, typer.Option("--run", metavar="DIR", help="Lo
 StartOption = Annotated[
     str | None, typer.Option("--start", metavar="DATE", help=f"Day at the built-in exchange, without keys; default {FIRST_DAY}.")
 ]
-BudgetOption = Annotated[
-    float | None, typer.Option("--max-risk", metavar="USD", help="Most that a spread may lose; default as in the settings.")
-]
 
 
 def scan(
@@ -58,13 +57,11 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the bull put spread that the rules choose for each symbol, and why not where there is none. Sends nothing."""
-    if max_risk is not None and not 0 < max_risk <= 1_000_000:
-        raise UsageError(f"--max-risk {max_risk:g}: give dollars above 0, at most 1,000,000")
+    asked = tuple(dict.fromkeys(underlying_named(symbol) for symbol in symbols or ()))
     folder = None if run is None else reopen(run, None, None, "desk options scan --run")[0]
     settings = load_settings() if folder is None else settings_of(folder)
-    with _market(folder, settings, start) as market:
-        wanted = tuple(dict.fromkeys(symbol.upper() for symbol in symbols or ())) or market.universe
-        rows = rows_of(market, wanted, None if max_risk is None else Decimal(repr(max_risk)))
+    with _market(folder, settings, start) as market, asked_rightly():
+        rows = rows_of(market, asked or market.universe, None if max_risk is None else Decimal(repr(max_risk)))
     if as_json:
         print_json(as_object(market, rows))
     else:
@@ -151,12 +148,14 @@ def _alpaca(folder: RunFolder | None, settings: Settings) -> ScanMarket:
 
 @dataclass(frozen=True, slots=True)
 class ScanRow:
-    """`spread` is what the rules choose, `contracts` how many the budget carries; `refusal` why it would not be opened."""
+    """`spread` is what the rules choose, `contracts` how many would be opened, `affordable` how many the budget alone would
+    carry; `refusal` why it would not be opened."""
 
     symbol: str
     spread: BullPut | None
     contracts: int
     refusal: SpreadRefusal | None
+    affordable: int = 0
 
 
 def rows_of(market: ScanMarket, symbols: Sequence[str], max_risk_usd: Decimal | None) -> list[ScanRow]:
@@ -186,7 +185,7 @@ def _row(market: ScanMarket, policy: SpreadPolicy, symbol: str, spot: float | No
         return ScanRow(symbol, None, 0, found)
     planned = plan_of(found, Opportunity(symbol), market.account, policy, f"scan-{symbol}")
     if isinstance(planned, Planned):
-        return ScanRow(symbol, found, planned.plan.contracts, None)
+        return ScanRow(symbol, found, planned.plan.contracts, None, planned.affordable(policy.limits.max_risk_usd))
     return ScanRow(symbol, found, 0, planned)
 
 
@@ -212,7 +211,7 @@ def printed(market: ScanMarket, rows: Sequence[ScanRow]) -> Iterator[RenderableT
     yield Text(
         "credit: between the middles of the quotes, now: at the natural price, both dollars a share; below: how far the sold "
         "strike lies below the price; return: the most that can be gained over the most that can be lost, before fees; n: "
-        "contracts for the budget, and what they risk."
+        "contracts for the budget, with * where max_contracts allows no more, and what they risk at the middle."
     )
 
 
@@ -231,7 +230,7 @@ def _line(row: ScanRow, spread: BullPut) -> Line:
         f"{float(spread.width):g}",
         percent(spread.return_on_risk, digits=0),
         "" if spread.short_delta is None else f"{spread.short_delta:.2f}",
-        f"{row.contracts}",
+        f"{row.contracts}{'*' if row.affordable > row.contracts else ''}",
         f"{spread.max_loss_usd * contracts:,.0f}",
     )
     legs = f"sold {_quote(spread.legs.short)}; bought {_quote(spread.legs.long)}"
@@ -259,7 +258,13 @@ def as_object(market: ScanMarket, rows: Sequence[ScanRow]) -> dict[str, Any]:
 
 def _object(row: ScanRow) -> dict[str, Any]:
     refused = None if row.refusal is None else {"code": row.refusal.code.value, "text": row.refusal.text}
-    return {"symbol": row.symbol, "contracts": row.contracts, "refused": refused, "spread": row.spread and _spread(row.spread)}
+    return {
+        "symbol": row.symbol,
+        "contracts": row.contracts,
+        "affordable_contracts": row.affordable,
+        "refused": refused,
+        "spread": row.spread and _spread(row.spread),
+    }
 
 
 def _spread(spread: BullPut) -> dict[str, Any]:

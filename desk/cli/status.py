@@ -14,11 +14,15 @@ from rich.text import Text
 from desk.cli.journal import JournalOption, RunOption, place
 from desk.cli.tables import console, print_json
 from desk.domain.decisions import Mode
+from desk.domain.errors import ReconciliationBreak
 from desk.domain.journal import BreakFound, ModeChanged, RunStarted
+from desk.journal.codec import KINDS
 from desk.journal.lease import LeaseState
 from desk.journal.reader import JournalReader
 from desk.journal.stored import Stored
 from desk.runtime.clock import SystemClock
+from desk.runtime.ledger import Ledger
+from options.naming import spread_name
 
 RESTING = "Stops and targets that rest at the broker stay in force"
 
@@ -51,9 +55,17 @@ MEANING = {
 }
 
 
+SPREADS_LEFT = (
+    "For option spreads no stop rests there: until the desk runs again nothing acts on their losses, and only their bought puts "
+    "bound them."
+)
+SPREADS_KEPT = "For option spreads no stop rests there: the desk looks after them by their rules while it runs."
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the journal says at one moment. `reasons`: why it does not live, the break, the halt, as far as there are any."""
+    """What the journal says at one moment. `reasons`: why it does not live, the break, the halt, as far as there are any.
+    `spreads` are the names of option spreads that are open."""
 
     health: Health
     reasons: tuple[str, ...]
@@ -61,6 +73,15 @@ class Status:
     lease: LeaseState | None
     last: Stored | None
     iteration: dict[str, Any]
+    spreads: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """What it means for the money in the account."""
+        said = MEANING[self.health]
+        if not self.spreads or self.health is Health.HEALTHY:
+            return said
+        return f"{said} {SPREADS_LEFT if self.health is Health.NOT_LIVING else SPREADS_KEPT}"
 
 
 def status(
@@ -94,7 +115,22 @@ def read(reader: JournalReader, now: datetime) -> Status:
     found = {health: reason for health, reason in reasons.items() if reason is not None}
     health = next(iter(found), Health.HEALTHY)
     iteration = {} if done is None else {"at": done.at} | _fields(done)
-    return Status(health, tuple(found.values()), mode, lease, last, iteration)
+    return Status(health, tuple(found.values()), mode, lease, last, iteration, _spreads(reader))
+
+
+def _spreads(reader: JournalReader) -> tuple[str, ...]:
+    """Names of the option spreads that are open. Raises ReconciliationBreak for rows that contradict each other."""
+    if next(reader.backward(["spread_opened"]), None) is None:
+        return ()
+    ledger = Ledger(reader.nonce)
+    try:
+        # Without the broker's own words, which are most of a journal and change no book.
+        for stored in reader.rows(kinds=[kind for kind in KINDS if kind != "heard"]):
+            ledger.replay(stored.row())
+    except ValueError as error:
+        raise ReconciliationBreak(f"journal {reader}: {error}; compare it with the broker's list of orders") from None
+    plans = (spread.plan for spread in ledger.spreads.open.values())
+    return tuple(spread_name(plan.underlying, plan.short, plan.long) for plan in plans)
 
 
 def _absence(lease: LeaseState | None, last: Stored | None, now: datetime) -> str | None:
@@ -157,8 +193,9 @@ TITLES = {
 
 def lines(found: Status, where: str, now: datetime) -> list[str]:
     """The status for people."""
-    told = [f"{where}: {TITLES[found.health]}", f"  {MEANING[found.health]}"]
+    told = [f"{where}: {TITLES[found.health]}", f"  {found.meaning}"]
     told += [f"  why         {reason}" for reason in found.reasons if reason]
+    told += [f"  spreads     {'; '.join(found.spreads)}"] if found.spreads else []
     told.append(f"  mode        {found.mode.value}")
     if found.lease is not None:
         beat = found.lease.heartbeat
@@ -180,10 +217,11 @@ def as_object(found: Status, where: str, now: datetime) -> dict[str, object]:
         "journal": where,
         "health": found.health.value,
         "exit_code": EXIT_CODES[found.health],
-        "meaning": MEANING[found.health],
+        "meaning": found.meaning,
         "reasons": list(found.reasons),
         "mode": found.mode.value,
         "lease": None if lease is None else _lease_object(lease, now),
+        "spreads": list(found.spreads),
         "iteration": found.iteration or None,
         "last_row": None if found.last is None else {"seq": found.last.seq, "at": found.last.at, "kind": found.last.kind},
     }

@@ -64,9 +64,9 @@ class OptionFeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OptionActivity:
-    """What the account tells of contracts that ended without an order: so many above zero, at an aware moment, under an id that
-    is unique for ever. `cash_usd` is what contracts that deliver no shares paid (or took, below zero), None for all others. Of a
-    trade `order_id` and `client_id` are those of its order.
+    """What the account tells of contracts that ended without an order, or of an execution in them or in shares: so many above
+    zero, at an aware moment, under an id that is unique for ever. `cash_usd` is what a trade brought (or took, below zero), and
+    what contracts paid that deliver no shares, None for all others. Of a trade `order_id` and `client_id` are those of its order.
     """
 
     id: str
@@ -85,7 +85,7 @@ class OptionActivities(Protocol):
         ...
 
     def trades(self, symbols: Collection[str], moment: datetime) -> Sequence[OptionActivity]:
-        """Executions in contracts after a moment (aware), by anybody's orders, oldest first."""
+        """Executions in contracts or whole shares after a moment (aware), by anybody's orders, oldest first."""
         ...
 
     def positions(self) -> Mapping[str, int]:

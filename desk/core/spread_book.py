@@ -9,12 +9,12 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from desk.core.lifecycle import next_status
-from desk.core.spread_life import settled, turned, with_fill
+from desk.core.spread_life import REFUSALS_BEFORE_LEGS, settled, turned, with_fill
 from desk.domain.grown import Grown
 from desk.domain.journal import BrokerRefusal
 from desk.domain.options import CONTRACT_SHARES
 from desk.domain.orders import Fill, GroupRole, OrderEvent, OrderSpec, OrderStatus, Side
-from desk.domain.spreads import LostSale, Spread, SpreadOpened, SpreadPhase, SpreadSettled, SpreadTurned, Turn, Working
+from desk.domain.spreads import LostSale, Manner, Spread, SpreadOpened, SpreadPhase, SpreadSettled, SpreadTurned, Turn, Working
 from desk.domain.steps import Cancel, SpreadOrder
 from desk.domain.trades import Filled, member_name
 from options import occ
@@ -101,8 +101,9 @@ class SpreadBook:
             return self
         left = tuple(each for each in spread.working if each.spec.key != refusal.key)
         lost = (*spread.lost, *_lost_sale(self.orders[refusal.key].spec, at)) if refusal.unsent else spread.lost
+        spread = replace(spread, working=left, lost=lost)
         # What never left says nothing about whether the broker would take it.
-        spread = _refused(replace(spread, working=left, lost=lost), refusal.message, at, counts=not refusal.unsent)
+        spread = _waiting(spread, at) if refusal.unsent else _refused(spread, refusal.message, at)
         book = replace(self, given_up=self.given_up.with_item(refusal.key, True))
         return book._settled_down(spread.key, spread, at)._came(refusal.key, at)
 
@@ -247,17 +248,28 @@ def _after(spread: Spread, order: Working, last: OrderEvent) -> Spread:
     if end is OrderStatus.FILLED:
         return replace(spread, rung=0 if order.phase is spread.phase else spread.rung, refusals=0, refused="")
     if end is OrderStatus.REJECTED:
-        return _refused(spread, last.text or "rejected", last.at)
-    if order.phase is not spread.phase:
+        return _refused(spread, last.text, last.at)
+    if order.phase is not spread.phase or order.sent_at < spread.since:
         return spread
-    # A day's order that ended with its day says nothing of the next session's prices.
-    return replace(spread, rung=0 if end is OrderStatus.EXPIRED else spread.rung + 1)
+    if end is OrderStatus.EXPIRED:
+        # A day's order that ended with its day says nothing of the next session's prices.
+        return replace(spread, rung=0, refusals=0, refused="")
+    return replace(spread, rung=spread.rung + 1, refusals=_refusals_after(spread, order))
 
 
-def _refused(spread: Spread, why: str, at: datetime, counts: bool = True) -> Spread:
+def _refusals_after(spread: Spread, order: Working) -> int:
+    """Refusals in a row once the broker took an order: none. But a package that was taken apart is not asked for again."""
+    is_apart = spread.plan.manner is Manner.ATOMIC and spread.refusals >= REFUSALS_BEFORE_LEGS
+    return REFUSALS_BEFORE_LEGS if is_apart and not order.spec.legs else 0
+
+
+def _refused(spread: Spread, why: str, at: datetime) -> Spread:
+    return replace(_waiting(spread, at), refused=why or "rejected", refusals=spread.refusals + 1)
+
+
+def _waiting(spread: Spread, at: datetime) -> Spread:
     """Whoever was refused waits, the longer the more often."""
-    wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(spread.refusals, 10))
-    return replace(spread, refused=why, refusals=spread.refusals + counts, retry_at=at + wait)
+    return replace(spread, retry_at=at + min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(spread.refusals, 10)))
 
 
 def _worst_usd(spread: Spread) -> Decimal:

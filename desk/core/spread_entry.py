@@ -19,7 +19,7 @@ from options.naming import spread_name
 from options.refusals import SpreadRefusal
 from options.roll import RollChoice
 from options.scan import candidate
-from options.sizing import contracts_for, least_credit
+from options.sizing import affordable, contracts_for, least_credit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,10 @@ class Planned:
     plan: SpreadPlan
     spread: BullPut
 
+    def affordable(self, budget_usd: Decimal) -> int:
+        """Contracts that the budget alone would carry; more than are planned where another limit allows fewer."""
+        return affordable(self.spread.width, _sized_by(self.spread, self.plan.rules), budget_usd)
+
 
 def planned(
     opportunity: Opportunity,
@@ -60,16 +64,14 @@ def plan_of(
     spread: BullPut, opportunity: Opportunity, account: AccountLook, policy: SpreadPolicy, key: str
 ) -> Planned | SpreadRefusal:
     """The same for a spread that was chosen already."""
-    floor = cents(spread.credit * exact(policy.rules.floor_fraction), Rounding.UP)
-    contracts = contracts_for(
-        spread.underlying, spread.width, spread.credit, policy.limits.max_risk_usd, policy.limits.max_contracts
-    )
+    credit, limits = _sized_by(spread, policy.rules), policy.limits
+    contracts = contracts_for(spread.underlying, spread.width, credit, limits.max_risk_usd, limits.max_contracts)
     if isinstance(contracts, SpreadRefusal):
         return contracts
     # A fill below the credit that it was sized by must not risk more than the budget.
-    floor = max(floor, least_credit(spread.width, contracts, policy.limits.max_risk_usd))
-    entry = Entry(spread, contracts, spread.credit, policy.earnings, policy.ex_dividends)
-    refusal = entry_refusal(entry, opportunity, account, policy.limits)
+    floor = max(_least(spread, policy.rules), least_credit(spread.width, contracts, limits.max_risk_usd))
+    entry = Entry(spread, contracts, credit, policy.earnings, policy.ex_dividends)
+    refusal = entry_refusal(entry, opportunity, account, limits)
     if refusal is not None:
         return refusal
     plan = SpreadPlan(
@@ -88,6 +90,16 @@ def plan_of(
         confidence=opportunity.confidence,
     )
     return Planned(plan, spread)
+
+
+def _sized_by(spread: BullPut, rules: SpreadRules) -> Decimal:
+    """By the middle's credit more contracts would fit the budget, but only at a floor that the market may not pay."""
+    return spread.reachable_credit(_least(spread, rules))
+
+
+def _least(spread: BullPut, rules: SpreadRules) -> Decimal:
+    """The least credit that is taken, whatever the budget, on the cent grid."""
+    return cents(spread.credit * exact(rules.floor_fraction), Rounding.UP)
 
 
 def rolled_plan(old: SpreadPlan, into: BullPut, net: Decimal, contracts: int, key: str, at: datetime) -> SpreadPlan:

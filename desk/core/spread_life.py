@@ -14,6 +14,8 @@ from desk.domain.spreads import Settlement, Spread, SpreadPhase, SpreadSettled, 
 P, T = SpreadPhase, Turn
 # How the id of what the positions told begins, before the broker's activities say it.
 SEEN = "seen:"
+# Refused so often in a row, a package is taken apart: what is owed is bought back first.
+REFUSALS_BEFORE_LEGS = 3
 
 # Whatever happens to a spread that is there leads to being flat; only shares that an assignment brought go first.
 TRANSITIONS: Mapping[tuple[SpreadPhase, Turn], SpreadPhase] = {
@@ -45,11 +47,13 @@ def turned(spread: Spread, turn: Turn, reason: str, at: datetime) -> Spread:
     phase = TRANSITIONS.get((spread.phase, turn))
     if phase is None:
         raise ValueError(f"spread {spread.key} is {spread.phase}: {turn} cannot happen to it")
-    if phase is spread.phase:
+    if phase is P.REPAIRING and spread.phase is phase:
+        # The same work goes on, and what the broker refused of it waits as long as before.
         return replace(spread, why=reason)
-    closed_at = at if phase is P.CLOSED else None
     # A ladder begins anew; what was refused before says nothing of what comes.
-    return replace(spread, phase=phase, why=reason, since=at, rung=0, refusals=0, retry_at=None, closed_at=closed_at)
+    refused = spread.refused if phase is spread.phase else ""
+    spread = replace(spread, phase=phase, why=reason, since=at, rung=0, refusals=0, refused=refused, retry_at=None)
+    return replace(spread, closed_at=at if phase is P.CLOSED else None)
 
 
 def with_fill(spread: Spread, fill: Fill) -> Spread:
@@ -69,16 +73,16 @@ def with_fill(spread: Spread, fill: Fill) -> Spread:
 def settled(spread: Spread, said: SpreadSettled, at: datetime) -> Spread:
     """The spread after contracts ended without an order: gone, and shares for them at the strike where they were exercised.
 
-    What was seen in the positions before the broker told of it counts once.
+    What was seen in the positions before the broker told of it counts once. Shares without contracts were traded by somebody
+    else's order, and turn nothing; where there are neither, the activity is only noted.
     """
+    spread = replace(spread, settled=spread.settled | {said.activity})
+    if not said.contracts:
+        return replace(spread, stock=spread.stock + said.shares, cash_usd=spread.cash_usd - said.price * said.shares)
     contracts, spread = _unconfirmed(spread, said)
-    shares = said.shares // said.contracts * contracts if said.contracts else 0
-    spread = replace(
-        spread,
-        settled=spread.settled | {said.activity},
-        stock=spread.stock + shares,
-        cash_usd=spread.cash_usd - said.price * shares + (said.cash_usd * contracts / said.contracts if said.contracts else 0),
-    )
+    shares = said.shares // said.contracts * contracts
+    cash_usd = spread.cash_usd - said.price * shares + said.cash_usd * contracts / said.contracts
+    spread = replace(spread, stock=spread.stock + shares, cash_usd=cash_usd)
     if said.symbol == spread.plan.short:
         spread = replace(spread, short=spread.short - contracts)
     else:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from desk.core.spread_life import REFUSALS_BEFORE_LEGS
 from desk.core.spread_prices import Pair, entry_credits, exit_debits, honest_pair, on_grid, single_prices
 from desk.domain.options import OptionQuote
 from desk.domain.orders import Leg, OrderClass, OrderSpec, OrderType, PositionIntent, Side
-from desk.domain.prices import PENNY, Rounding
+from desk.domain.prices import Rounding
 from desk.domain.spreads import Manner, Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn, Working
 from desk.domain.steps import Cancel, SpreadOrder
 from options import ladder
@@ -23,8 +24,8 @@ from options.exits import CAN_WAIT, rule_of
 from options.naming import spread_name
 
 ASK_AGAIN = timedelta(seconds=30)
-# Refused so often in a row, a package is taken apart: what is owed is bought back first.
-REFUSALS_BEFORE_LEGS, REFUSALS_OF_AN_ENTRY = 3, 2
+# Refused so often in a row, an entry is given up.
+REFUSALS_OF_AN_ENTRY = 2
 # An exit waits so long for quotes of both legs that can be traded at; then what is owed is bought back by its own quote.
 UNQUOTED_AFTER = timedelta(minutes=2)
 ATOMIC_CLOSE = (PositionIntent.BUY_TO_CLOSE, PositionIntent.SELL_TO_CLOSE)
@@ -38,7 +39,8 @@ class Sight:
     """What is known while a spread is looked at. `quotes` are of its contracts, fresh ones alone; `may_open` is whether the desk
     opens anything now; `has_ended` whether its contracts have seen their last trade. `wish` is what a rule or a person wants.
     `partner` is the spread that it is rolled into, or comes from. `unquoted_since` is when the two were last quoted honestly, of
-    an open market, None while they are. With `waits` an exit that nothing hurries is not begun yet.
+    an open market, None while they are. With `waits` an exit that nothing hurries is not begun yet. `shares_there` are shares
+    of the underlying that the account holds for this spread, None where nobody has asked.
     """
 
     now: datetime
@@ -50,6 +52,7 @@ class Sight:
     partner: Spread | None = None
     unquoted_since: datetime | None = None
     waits: bool = False
+    shares_there: int | None = None
 
 
 def next_move(spread: Spread, sight: Sight) -> Move | None:
@@ -97,6 +100,8 @@ def _about_orders(spread: Spread, sight: Sight) -> Move | None:
 def _why_cancel(spread: Spread, order: Working, sight: Sight) -> str | None:
     if order.phase is not spread.phase:
         return f"the spread is {spread.phase} now"
+    if order.sent_at < spread.since:
+        return spread.why  # another reason has taken over, and its ladder begins anew
     if order is not spread.working[-1]:
         return "a newer order of the spread is at work"
     if order.cancel_asked_at is not None:
@@ -194,20 +199,16 @@ def _enter_by_legs(spread: Spread, quotes: Pair, now: datetime) -> Move | None:
     plan, rules = spread.plan, spread.plan.rules
     step = min(spread.rung, rules.rungs - 1)
     if spread.long < plan.contracts:
-        price = ladder.rising(long.mid, long.ask, rules.rungs)[step]
+        price = on_grid(spread, ladder.rising(long.mid, long.ask, rules.rungs)[step], Rounding.DOWN)
         if short.bid - price < plan.floor:
             why = f"the legs would bring {short.bid - price}, the least is {plan.floor}"
             return SpreadTurned(spread.key, Turn.ENTRY_OVER, why)
-        price = on_grid(spread, price, Rounding.DOWN)
-        if price <= 0:
-            return None  # the next step of the ladder pays more
         return _single(spread, plan.long, plan.contracts - spread.long, price, PositionIntent.BUY_TO_OPEN, "protection first")
     count = min(plan.contracts, spread.long) - spread.owed(now)
     if count <= 0:
         return None
     paid = -spread.cash_usd / (100 * spread.long) if not spread.short else long.ask
-    price = max(ladder.falling(short.mid, short.bid, rules.rungs)[step], plan.floor + paid).quantize(PENNY)
-    price = on_grid(spread, price, Rounding.UP)
+    price = on_grid(spread, max(ladder.falling(short.mid, short.bid, rules.rungs)[step], plan.floor + paid), Rounding.UP)
     return _single(spread, plan.short, count, price, PositionIntent.SELL_TO_OPEN, "its bought put is there")
 
 
@@ -256,8 +257,9 @@ def _roll(spread: Spread, sight: Sight) -> Move | None:
 def _leave(spread: Spread, sight: Sight) -> Move | None:
     if sight.has_ended and (spread.short or spread.long):
         return None  # the broker tells what became of them; the bought put may have taken the shares away again
-    if spread.stock:
-        return _sell_shares(spread)
+    sale = _sell_shares(spread, sight) if spread.stock else None
+    if sale is not None or (spread.stock and not spread.naked):
+        return sale
     both = min(spread.short, spread.long)
     if both and not spread.naked and spread.refusals < REFUSALS_BEFORE_LEGS and spread.plan.manner is Manner.ATOMIC:
         return _close_package(spread, sight, both, spread.why)
@@ -305,10 +307,15 @@ def _sell(spread: Spread, sight: Sight, symbol: str, count: int) -> Move | None:
     return _single(spread, symbol, count, price, PositionIntent.SELL_TO_CLOSE, spread.why)
 
 
-def _sell_shares(spread: Spread) -> SpreadOrder:
-    """Shares that nobody wanted go at the market; the bought put protects them until they have."""
-    side = Side.SELL if spread.stock > 0 else Side.BUY
-    spec = OrderSpec(_key(spread), spread.plan.underlying, side, abs(spread.stock), OrderType.MARKET)
+def _sell_shares(spread: Spread, sight: Sight) -> SpreadOrder | None:
+    """Shares that nobody wanted go at the market; the bought put protects them until they have. Where they are gone already,
+    somebody else may have sold them: it stays until that is known."""
+    side, count = Side.SELL if spread.stock > 0 else Side.BUY, abs(spread.stock)
+    if side is Side.SELL and sight.shares_there is not None:
+        count = min(count, max(0, sight.shares_there))
+    if not count:
+        return None
+    spec = OrderSpec(_key(spread), spread.plan.underlying, side, count, OrderType.MARKET)
     return SpreadOrder(spec, spread.key, spread.why)
 
 
@@ -358,7 +365,7 @@ def _single(spread: Spread, symbol: str, count: int, price: Decimal, intent: Pos
         side=intent.side,
         quantity=count,
         type=OrderType.LIMIT,
-        limit_price=max(price, PENNY),
+        limit_price=price,
         position_intent=intent,
     )
     return SpreadOrder(spec, spread.key, why)

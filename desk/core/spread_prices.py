@@ -11,7 +11,7 @@ from desk.domain.prices import PENNY, Rounding
 from desk.domain.spreads import Spread, SpreadPlan
 from options import ladder, occ
 from options.exits import ALLOWED_SLIP, SpreadExit, rule_of
-from options.money import on_class_ticks
+from options.money import NICKEL, cents, on_class_ticks
 
 Pair = tuple[OptionQuote, OptionQuote]
 
@@ -55,30 +55,51 @@ def _most(spread: Spread, mid: Decimal) -> Decimal:
 def single_prices(spread: Spread, quotes: Mapping[str, OptionQuote], symbol: str, side: Side) -> tuple[Decimal, ...]:
     """The ladder of one leg that is closed, of a symbol that is quoted; a single step is the last one, at which it trades."""
     quote, rungs = quotes[symbol], spread.plan.rules.rungs
-    if side is Side.SELL:
-        return tuple(on_grid(spread, each, Rounding.DOWN) or each for each in _falling(quote, rungs))
-    last, most = quote.ask + PENNY * 2, _most_alone(spread, quote, quotes.get(spread.plan.long))
-    steps = [on_grid(spread, each, Rounding.UP) for each in ladder.rising(quote.mid if rungs > 1 else last, last, rungs)]
+    if side is Side.BUY:
+        return _rising(spread, quote, quotes.get(spread.plan.long))
+    steps = ladder.falling(quote.mid if rungs > 1 else quote.bid, quote.bid, rungs)
+    return tuple(on_grid(spread, each, Rounding.DOWN) for each in steps)
+
+
+def _rising(spread: Spread, short: OptionQuote, long: OptionQuote | None) -> tuple[Decimal, ...]:
+    """From the middle to what the sold put trades at, or to the most that is paid. From the bid on where its quotes alone are
+    known, or their middle is beyond that: so wide a quote says nothing, and its middle would be paid at once."""
+    rungs, most = spread.plan.rules.rungs, _most_alone(spread, short, long)
+    last = short.ask + PENNY * 2 if most is None else min(short.ask + PENNY * 2, most)
+    says_much = most is None or (_is_quoted(long) and short.mid <= last)
+    first = min(short.mid if says_much else short.bid, last) if rungs > 1 else last
+    steps = [on_grid(spread, each, Rounding.UP) for each in ladder.rising(first, last, rungs)]
     return tuple(steps if most is None else (min(each, most) for each in steps))
 
 
 def _most_alone(spread: Spread, short: OptionQuote, long: OptionQuote | None) -> Decimal | None:
     """What a sold put is bought back for at most, None for any price: without its bought one it has to go.
 
-    With it the two cost no more than the width, so the sold one is worth that and what the bought one fetches. Where nobody says
-    what that is, an honest quote of the sold one says as much.
+    With it the sold one is worth what is paid for both, and what the bought one fetches. Where nobody says what that is, an
+    honest quote of the sold one says as much; a profit takes the bought one for worthless.
     """
     if spread.naked:
         return None
-    if long is not None and long.bid <= long.ask:
-        return width_of(spread.plan) + long.bid
-    return max(width_of(spread.plan), short.bid + max(spread.credit or spread.plan.credit, ALLOWED_SLIP))
+    if long is not None and _is_quoted(long):
+        most = _most(spread, short.mid - long.mid) + long.bid
+    else:
+        most = _most_unquoted(spread, short)
+    return on_grid(spread, most, Rounding.DOWN)
 
 
-def _falling(quote: OptionQuote, rungs: int) -> tuple[Decimal, ...]:
-    return ladder.falling(quote.mid if rungs > 1 else quote.bid, quote.bid, rungs)
+def _most_unquoted(spread: Spread, short: OptionQuote) -> Decimal:
+    by_bid = short.bid + max(spread.credit or spread.plan.credit, ALLOWED_SLIP)
+    rule = rule_of(spread.why)
+    if rule is SpreadExit.PROFIT:
+        return _most(spread, short.mid)
+    return by_bid if rule is SpreadExit.DAYS else max(width_of(spread.plan), by_bid)
+
+
+def _is_quoted(quote: OptionQuote | None) -> bool:
+    return quote is not None and quote.bid <= quote.ask
 
 
 def on_grid(spread: Spread, price: Decimal, rounding: Rounding) -> Decimal:
-    """After a refusal on the widest grid, for perhaps the class of a leg does not trade in cents; zero may come of it."""
-    return on_class_ticks(price, rounding) if spread.refusals else price
+    """The price of one leg, a tick at least. After a refusal on the widest grid: perhaps its class does not trade in cents."""
+    was_refused = spread.refusals or spread.refused
+    return max(on_class_ticks(price, rounding), NICKEL) if was_refused else max(cents(price, rounding), PENNY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from desk.core.reconcile import BrokerView
@@ -18,6 +18,13 @@ class ContractBreak:
     symbol: str
     expected: int
     there: int
+    is_contract: bool = True
+
+    @property
+    def lacking(self) -> int:
+        """How much of what is expected is not there."""
+        same = self.there if (self.there > 0) == (self.expected > 0) else 0
+        return max(0, abs(self.expected) - abs(same))
 
     def __str__(self) -> str:
         return f"{self.symbol}: the journal says {self.expected:+d}, the broker {self.there:+d}"
@@ -31,6 +38,16 @@ def contract_breaks(book: SpreadBook, positions: Mapping[str, int]) -> tuple[Con
             ours[symbol] = ours.get(symbol, 0) + count
     found = (ContractBreak(symbol, count, positions.get(symbol, 0)) for symbol, count in sorted(ours.items()))
     return tuple(each for each in found if each.expected != each.there)
+
+
+def share_breaks(book: SpreadBook, positions: Mapping[str, int], others: Callable[[str], int]) -> tuple[ContractBreak, ...]:
+    """Shares of assignments that are not there; `others` tells how many shares of an underlying are no spread's."""
+    stock: Counter[str] = Counter()
+    for spread in book.open.values():
+        stock[spread.plan.underlying] += spread.stock
+    held = ((symbol, count) for symbol, count in sorted(stock.items()) if count)
+    found = (ContractBreak(symbol, count, positions.get(symbol, 0) - others(symbol), is_contract=False) for symbol, count in held)
+    return tuple(each for each in found if each.lacking)
 
 
 def without_spreads(view: BrokerView, book: SpreadBook, expected: Mapping[str, int]) -> BrokerView:
@@ -55,16 +72,19 @@ def without_spreads(view: BrokerView, book: SpreadBook, expected: Mapping[str, i
 
 
 def without_contracts(shares: Mapping[str, int], book: SpreadBook, expected: Mapping[str, int]) -> dict[str, int]:
-    """Shares by symbol that are not a spread's."""
+    """Shares by symbol that are not a spread's. Shares of an assignment that are gone are the spread's matter as well: its own
+    sale is not told yet, or somebody else has sold them."""
     contracts = book.every_contract()
     left = {symbol: count for symbol, count in shares.items() if symbol not in contracts}
     for underlying in {spread.plan.underlying for spread in book.open.values()}:
         mine = [spread for spread in book.open.values() if spread.plan.underlying == underlying]
-        there = left.get(underlying, 0) - sum(spread.stock for spread in mine)
+        stock = sum(spread.stock for spread in mine)
+        there = left.get(underlying, 0) - stock
         most = CONTRACT_SHARES * _gone(((spread.plan.short, spread.short) for spread in mine), shares)
         least = -CONTRACT_SHARES * _gone(((spread.plan.long, spread.long) for spread in mine), shares)
         surplus = there - expected.get(underlying, 0)
-        is_settling = surplus % CONTRACT_SHARES == 0 and least <= surplus <= most
+        is_leaving = min(-stock, 0) <= surplus <= max(-stock, 0)
+        is_settling = is_leaving or (surplus % CONTRACT_SHARES == 0 and least <= surplus <= most)
         left[underlying] = expected.get(underlying, 0) if is_settling else there
     return left
 

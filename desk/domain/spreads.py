@@ -148,9 +148,9 @@ class Spread:
     counts the contracts that were ever sold to open. `working` are its orders at the broker: one, or more when one that was taken
     for lost came after all; `coming` are the keys of those that another spread has there and that change this one too. `lost` are
     sales that were given up. `rung` is the step of the present ladder, `orders` counts orders sent, and `refused` says what the
-    broker did not take, `refusals` how often in a row; nothing is asked again before `retry_at`. `settled` are the broker's
-    activities that are booked, `inferred` contracts by symbol and kind whose end was booked from the positions and is not
-    confirmed yet.
+    broker did not take, after which single legs go on the grid of their class, `refusals` how often in a row; nothing is asked
+    again before `retry_at`. `settled` are the broker's activities that are booked, `inferred` contracts by symbol and kind whose
+    end was booked from the positions and is not confirmed yet.
     """
 
     plan: SpreadPlan
@@ -246,7 +246,8 @@ class SpreadTurned:
 class SpreadSettled:
     """`contracts` of `symbol` ended by `kind`; `shares` came (or went, below zero) for them at the strike, `price` dollars each.
 
-    `cash_usd` is what contracts that deliver no shares, an index's, paid (or took, below zero).
+    `cash_usd` is what contracts that deliver no shares, an index's, paid (or took, below zero). Without contracts, `shares` of
+    the underlying were traded by somebody else's order, `price` dollars each; without either the activity is only noted.
 
     `activity` is the broker's id for it, which counts once; of what was seen in the positions alone, before the broker told of
     it, it begins with `desk.core.spread_life.SEEN`.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from desk.core.spread_entry import Planned
 from desk.domain.options import CONTRACT_SHARES, OptionQuote
-from desk.domain.spreads import Manner, Spread
+from desk.domain.spreads import Manner, Spread, SpreadPhase
 from desk.report.wording import count, dollars, percent
+from options.money import cents
 from options.roll import RollTarget
 from options.sizing import max_loss_usd
 
@@ -34,6 +35,9 @@ def plan_lines(found: Planned, max_risk_usd: Decimal) -> Iterator[Line]:
     yield "", f"buy  {leg_words(plan.contracts, spread.legs.long)}"
     yield "credit", credit_words(found)
     yield "max risk", f"{_risk(found)} of the budget of {dollars(float(max_risk_usd))}, for a gain of at most {_gain(found)}"
+    carried = found.affordable(max_risk_usd)
+    if carried > plan.contracts:
+        yield "size", f"{plan.contracts} by max_contracts; the budget would carry {carried}"
     yield "break-even", f"{spread.break_even:.2f}; return on risk {percent(spread.return_on_risk)} before fees"
     if spread.probability_of_profit is not None:
         yield "model", f"{percent(spread.probability_of_profit, digits=0)} to end above the break-even, by a lognormal model"
@@ -70,16 +74,28 @@ def _gain(found: Planned) -> str:
     return dollars(float(found.spread.max_gain_usd * found.plan.contracts))
 
 
+def per_share(value: Decimal) -> str:
+    """Dollars a share, with the half cent that the middle of two quotes may have: the money beside it counts that."""
+    return f"{value:.2f}" if value == cents(value) else f"{value:.3f}"
+
+
 def close_lines(spread: Spread, debit_mid: Decimal, debit_natural: Decimal, pnl_usd: Decimal | None) -> Iterator[Line]:
     contracts = min(spread.short, spread.long)
     yield "legs", f"buy  {spread.short} {spread.plan.short}"
     yield "", f"sell {spread.long} {spread.plan.long}"
     if spread.credit is not None:
-        yield "credit", f"{spread.credit:.2f} a share came in, {dollars(float(spread.credit_usd))} in all"
+        yield "credit", f"{per_share(spread.credit)} a share came in, {dollars(float(spread.credit_usd))} in all"
     in_all = dollars(float(debit_mid * CONTRACT_SHARES * contracts))
-    yield "debit", f"{debit_mid:.2f} a share between the middles ({debit_natural:.2f} at once), {in_all} in all"
+    yield "debit", f"{per_share(debit_mid)} a share between the middles ({per_share(debit_natural)} at once), {in_all} in all"
     if pnl_usd is not None:
         yield "P&L", f"{dollars(float(pnl_usd), signed=True)} at the middle, before fees"
+    if spread.phase is SpreadPhase.CLOSING:
+        yield "replaces", f"the exit that waits for its price ({spread.why}){_resting_words(spread)}"
+
+
+def _resting_words(spread: Spread) -> str:
+    limits = [order.spec.limit_price for order in spread.working]
+    return "".join(f"; its order at {limit:.2f} is called back where that is not enough" for limit in limits if limit is not None)
 
 
 def roll_lines(spread: Spread, into: RollTarget) -> Iterator[Line]:
@@ -90,12 +106,27 @@ def roll_lines(spread: Spread, into: RollTarget) -> Iterator[Line]:
     yield "", f"buy  {contracts} {new.long}"
     strikes = f"{float(new.short_strike):g}/{float(new.long_strike):g}"
     yield "into", f"{strikes} of {new.expiration} ({new.days} days), {into.kind.value}"
-    in_all = dollars(float(into.net_credit * CONTRACT_SHARES * contracts))
+    in_all, at_once = dollars(float(into.net_credit * CONTRACT_SHARES * contracts)), per_share(into.natural_net_credit)
     yield (
         "net credit",
-        f"{into.net_credit:.2f} a share over all four legs ({into.natural_net_credit:.2f} at once), {in_all} in all",
+        f"{per_share(into.net_credit)} a share over all four legs ({at_once} at once), {in_all} in all",
     )
     yield "max risk", f"{dollars(float(new.max_loss_usd * contracts))} from then on"
+
+
+def rest_words(spread: Spread, quotes: Mapping[str, OptionQuote]) -> str:
+    """Why a spread that is on its way has not come to rest, by what is quoted now."""
+    plan, short, long = spread.plan, quotes.get(spread.plan.short), quotes.get(spread.plan.long)
+    if spread.working:
+        return "an order still rests at the broker"
+    if long is not None and long.bid <= 0 and spread.long and not spread.short:
+        return f"nobody bids for {plan.long}, which is kept until somebody does or it expires"
+    comes = spread.phase is SpreadPhase.ENTERING
+    missing = [plan.short] if (spread.short or comes) and (short is None or short.ask <= 0) else []
+    missing += [plan.long] if (spread.long or comes) and long is None else []
+    if missing:
+        return f"{' and '.join(missing)} not quoted now, and it waits for that"
+    return f"the broker refused its last order ({spread.refused})" if spread.refusals else "it goes on with the next look"
 
 
 def laid_out(lines: Sequence[Line]) -> list[str]:

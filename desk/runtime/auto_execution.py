@@ -15,53 +15,50 @@ While such a desk runs, the account is its own: a call is then refused with the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from desk.brokers.alpaca_options import asked_rightly
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import Clock
 from desk.core.spread_entry import Planned
 from desk.domain.errors import BrokerUnreachable, ConfigurationError, DeskError, Halted, ReconciliationBreak, Refused, UsageError
 from desk.domain.options import CONTRACT_SHARES
 from desk.domain.spreads import SpreadPhase
-from desk.journal.reader import JournalReader
-from desk.report.execution_log import ExecutionLog
 from desk.report.spread_words import laid_out, plan_lines, plan_title
 from desk.report.wording import dollars
 from desk.runtime.alpaca_run import account_number, check_account
 from desk.runtime.clock import SystemClock
 from desk.runtime.look import answered
+from desk.runtime.opportunity import paper_told, read_opportunity, risk_told, start_told, symbol_of
 from desk.runtime.run_folder import RunFolder, RunIdentity, behaviour_digest, create, journal_name, reopen
+from desk.runtime.sent_orders import order_words, orders_of
 from desk.runtime.spread_desk import SpreadDesk, at_alpaca, on_exchange
 from desk.runtime.spread_orders import Outcome, Wanted, open_now, policy_for
 from desk.settings.load import Settings, load_settings
-from options.gates import Opportunity
 from options.refusals import SpreadRefusal
 
 STRATEGY = "bull_put_spread"
 EXCHANGE_FOLDER = "options-exchange"
 # A calm stretch of the bundled market in which all of its stocks have options; chosen for that and not for a result.
 FIRST_DAY = date(2012, 1, 3)
-LARGEST_RISK_USD = 1_000_000.0
 SENT = "What was sent before is in the journal"
-LARGEST_SCORE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """What was done. True in a condition.
 
-    `alpaca_order_ids` are the broker's ids of the orders that were sent, the last one last; `position_id` is the spread's key,
-    which `desk options close` takes. `status` is its phase, or "unfinished" while an order still rests. `credit_usd` is what the
-    fills brought and `max_risk_usd` the most that they can lose by it, while unfinished that of the plan; `expected_credit_usd`
-    is of the plan. All contracts together.
+    `orders` are those that were sent, the first one first, as the execution log has them (`order_id`, `at`, `limit_price`,
+    `status`; of a ladder all but the last were called back), `alpaca_order_ids` the broker's ids. `position_id` is the
+    spread's key, which `desk options close` takes. `status` is its phase, or "unfinished" while an order still rests.
+    `credit_usd` is what the fills brought and `max_risk_usd` the most that they can lose by it, while unfinished that of the
+    plan; `expected_credit_usd` is of the plan. All contracts together.
     """
 
     symbol: str
@@ -72,6 +69,7 @@ class ExecutionResult:
     max_risk_usd: float
     credit_usd: float
     alpaca_order_ids: tuple[str, ...]
+    orders: tuple[Mapping[str, Any], ...]
     legs: tuple[Mapping[str, Any], ...]
     run: str
 
@@ -118,8 +116,8 @@ class AutoExecutionEngine:
 
     Real money needs three keys at once: `paper_trading=False`, `account` (its number) and ALPACA_IS_PAPER=false in the
     environment. `max_risk_per_trade` is the most that a spread may lose, in dollars; everything else is by the settings
-    (`config`, docs/settings.md). `runs` is where run folders are. Raises UsageError or ConfigurationError for arguments that
-    cannot be meant.
+    (`config`, docs/settings.md). `runs` is where run folders are. `start` is a date, or text as 2012-01-03. Raises BadArgument,
+    a ValueError, for values that cannot be meant, UsageError or ConfigurationError for arguments that do not go together.
     """
 
     def __init__(
@@ -131,21 +129,21 @@ class AutoExecutionEngine:
         runs: Path | str = Path("runs"),
         config: Path | str | None = None,
         data: Path | str | None = None,
-        start: date | None = None,
+        start: date | str | None = None,
         endpoint: Endpoint | None = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
         show: Callable[[str], object] = print,
     ) -> None:
-        self._max_risk_usd = _risk(max_risk_per_trade)
+        self._max_risk_usd = risk_told(max_risk_per_trade)
         self._settings = settings or load_settings(config=None if config is None else Path(config))
         self._runs, self._config = Path(runs), None if config is None else str(Path(config).resolve())
-        self._data, self._start = None if data is None else str(Path(data).resolve()), start
+        self._data, self._start = None if data is None else str(Path(data).resolve()), start_told(start)
         self._account = account
         self._clock: Clock = clock or SystemClock()
         self._show = show
         self._endpoint = endpoint or _endpoint(self._settings)
-        _check_keys(paper_trading, account, self._endpoint)
+        _check_keys(paper_told(paper_trading), account, self._endpoint)
         self._folder: RunFolder | None = None
 
     def execute_opportunity(self, opportunity: Mapping[str, Any]) -> ExecutionResult | ExecutionRefusal:
@@ -158,7 +156,7 @@ class AutoExecutionEngine:
         try:
             wanted = read_opportunity(opportunity, self._max_risk_usd)
         except ValueError as error:
-            return self._told(ExecutionRefusal(_name(opportunity), "opportunity", str(error)))
+            return self._told(ExecutionRefusal(symbol_of(opportunity), "opportunity", str(error)))
         try:
             return self._told(self._execute(wanted))
         except DeskError as error:
@@ -167,7 +165,7 @@ class AutoExecutionEngine:
 
     def _execute(self, wanted: Wanted) -> ExecutionResult | ExecutionRefusal:
         planned: list[Planned] = []
-        with self._desk() as at:
+        with self._desk() as at, asked_rightly():
             policy = policy_for(at.team.opener.policy, wanted)
 
             def say(found: Planned) -> None:
@@ -183,8 +181,8 @@ class AutoExecutionEngine:
 
     def _result(self, planned: Planned, outcome: Outcome) -> ExecutionResult | ExecutionRefusal:
         spread, plan = outcome.spread, planned.plan
-        sent = self._orders(spread.key)
-        ids = tuple(str(entry["order_id"]) for entry in sent if entry["order_id"])
+        sent = tuple(entry for entry in self._orders(spread.key) if entry["order_id"])
+        ids = tuple(str(entry["order_id"]) for entry in sent)
         if not spread.sold and outcome.is_at_rest:
             return ExecutionRefusal(plan.underlying, "not_filled", spread.why, ids)
         return ExecutionResult(
@@ -196,6 +194,7 @@ class AutoExecutionEngine:
             max_risk_usd=float(risk_usd(planned, outcome)),
             credit_usd=float(spread.credit_usd),
             alpaca_order_ids=ids,
+            orders=sent,
             legs=tuple(leg for entry in sent[-1:] for leg in entry["legs"]),
             run=str(self._folder.path if self._folder else ""),
         )
@@ -214,7 +213,7 @@ class AutoExecutionEngine:
             f"(expected {dollars(outcome.expected_credit_usd)}), max risk {dollars(outcome.max_risk_usd)}"
         )
         lines = [("position", outcome.position_id)]
-        lines += [("orders" if i == 0 else "", order_id) for i, order_id in enumerate(outcome.alpaca_order_ids)]
+        lines += [("orders" if i == 0 else "", order_words(entry)) for i, entry in enumerate(outcome.orders)]
         lines += [("leg" if i == 0 else "", _leg(leg)) for i, leg in enumerate(outcome.legs)]
         for line in laid_out([*lines, ("journal", outcome.run)]):
             self._show(line)
@@ -291,74 +290,6 @@ def risk_usd(planned: Planned, outcome: Outcome) -> Decimal:
 
 def is_unfinished(outcome: Outcome) -> bool:
     return not outcome.is_at_rest and outcome.spread.phase is not SpreadPhase.OPEN
-
-
-def orders_of(folder: RunFolder, settings: Settings, key: str) -> list[dict[str, Any]]:
-    """A spread's orders by time, as the execution log has them."""
-    log = ExecutionLog(folder.path.name)
-    with JournalReader(folder.journal_with(settings.journal_url)) as reader:
-        log.read(stored.row() for stored in reader.rows())
-    entries = [entry for day in log.changed_days() for entry in log.entries(day)]
-    return [entry for entry in entries if entry["kind"] == "order" and entry["spread"] == key]
-
-
-# ---- what is handed over ---------------------------------------------------------------------------------------------------
-
-
-def read_opportunity(given: Mapping[str, Any], max_risk_usd: Decimal | None = None) -> Wanted:
-    """An opportunity as the desk understands it. Raises ValueError naming key, value and fix."""
-    symbol = given.get("symbol")
-    if not isinstance(symbol, str) or not symbol.strip():
-        raise ValueError(f"symbol is {symbol!r}: give the underlying's symbol, AAPL say")
-    _one_of(given, "asset_type", ("OPTIONS", "OPTION"))
-    _one_of(given, "strategy", ("BULL_PUT_SPREAD",))
-    score = _number(given, "final_score" if given.get("final_score") is not None else "score", 0.0, LARGEST_SCORE)
-    confidence, price = _number(given, "confidence", 0.0, 1.0), _number(given, "price", 0.0, math.inf)
-    for name, value in (("final_score", score), ("confidence", confidence)):
-        if value is None:
-            raise ValueError(f"{name} is missing: the desk opens nothing of which nobody says how good it is")
-    if price is not None and not 0 < price < math.inf:
-        raise ValueError(f"price is {price:g}: give the underlying's price in dollars, above zero")
-    reason = str(given.get("reason") or "")
-    return Wanted(Opportunity(symbol.strip().upper(), score, confidence, price, reason), max_risk_usd=max_risk_usd)
-
-
-def _one_of(given: Mapping[str, Any], key: str, accepted: tuple[str, ...]) -> None:
-    value = given.get(key)
-    if value is None:
-        return
-    words = [str(value.value), value.name] if isinstance(value, Enum) else [str(value)]
-    if not any(word.strip().upper().replace(" ", "_").replace("-", "_") in accepted for word in words):
-        raise ValueError(f"{key} is {value!r}: this engine takes {accepted[0]}, or leave it out")
-
-
-def _number(given: Mapping[str, Any], key: str, least: float, most: float) -> float | None:
-    value = given.get(key)
-    if value is None:
-        return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not least <= number <= most:
-        upper = "" if math.isinf(most) else f" to {most:g}"
-        raise ValueError(f"{key} is {value!r}: give a number from {least:g}{upper}")
-    return number
-
-
-def _name(given: object) -> str:
-    return str(given.get("symbol") or "?") if isinstance(given, Mapping) else "?"
-
-
-def _risk(given: float) -> Decimal:
-    number = _number({"max_risk_per_trade": given}, "max_risk_per_trade", 0.0, LARGEST_RISK_USD) if _is_number(given) else None
-    if not number:
-        raise UsageError(f"max_risk_per_trade is {given!r}: give dollars above 0, at most {LARGEST_RISK_USD:,.0f}")
-    return Decimal(repr(number))
-
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool) and 0 < given <= LARGEST_RISK_USD
 
 
 def _endpoint(settings: Settings) -> Endpoint | None:

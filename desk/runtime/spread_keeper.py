@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import TypeVar
 
 from alpaca.common.exceptions import APIError
 from requests import RequestException
 
 from desk.core.ports import OptionActivities, OptionFeed
 from desk.core.spread_entry import SpreadPolicy, rolled_plan
-from desk.core.spread_moves import UNQUOTED_AFTER, Sight
-from desk.core.spread_prices import honest_pair
+from desk.core.spread_moves import Sight
 from desk.data import calendars
 from desk.domain.options import OptionQuote
 from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn
+from desk.runtime.contract_days import minutes_to_close
 from desk.runtime.desk import Desk
 from desk.runtime.guardian import Hours
-from desk.runtime.spread_account import SpreadAccount, minutes_to_close
+from desk.runtime.spread_account import UNREADABLE, SpreadAccount
+from desk.runtime.spread_market import SpreadMarket
 from desk.runtime.spread_opener import HIGHEST_OF_SPOT, LOWEST_OF_SPOT, is_session
+from desk.runtime.spread_teller import SpreadTeller
 from desk.runtime.spreads import Spreads
 from options import occ
 from options.exits import CAN_WAIT, Leave, Look, Roll, outranks, rule_of, wish
-from options.expirations import NEW_YORK, days_left, new_york_day
+from options.expirations import days_left, new_york_day
 from options.gates import Entry, calendar_refusal
-from options.naming import spread_name
 from options.refusals import SpreadRefusal
 from options.roll import RollTarget, roll_target
 
 log = logging.getLogger(__name__)
-Told = TypeVar("Told", OptionQuote, float)
 # Quotes of the first minutes are wide, and an exit that takes them pays for it: rules that nothing hurries wait.
 AFTER_OPENING = timedelta(minutes=10)
 OPENING = frozenset({SpreadPhase.ENTERING, SpreadPhase.ROLLING})
-REFUSALS_TO_TELL = 4
-# An order that was asked to end so often, half a minute apart, hangs: no other is sent until it has ended.
-ASKS_TO_TELL = 3
-LOOK_THERE = "Look at the account there"
 PARTING_LOOKS, PARTING_SECONDS = 20, 0.25
 IN_MOTION = frozenset({SpreadPhase.ENTERING, SpreadPhase.CLOSING, SpreadPhase.ROLLING, SpreadPhase.REPAIRING})
 
@@ -59,10 +55,30 @@ LIVE_PACE = Pace(timedelta(seconds=2), timedelta(minutes=1), timedelta(minutes=5
 REPLAY_PACE = Pace(timedelta(seconds=10), timedelta(minutes=30), timedelta(hours=2))
 
 
+class Faults:
+    """Errors that keep nothing else from being done: each is logged as it comes, and the first is raised when all is done."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            log.exception("spreads were looked after but for this")
+            self._first = self._first or error
+
+    def raise_first(self) -> None:
+        if self._first is not None:
+            raise self._first
+
+
 class SpreadKeeper:
     """Any thread may have it look; one look at a time. What it has done goes through the desk, so all of it is journaled.
 
-    `unsalable` are the keys of spreads of which only bought puts are left that nobody bids for, as of the last look.
+    `unsalable` are the keys of spreads of which only bought puts are left that nobody bids for, as of the last look. An error
+    about one spread keeps no other from being looked after; it is raised after that.
     """
 
     def __init__(
@@ -83,11 +99,17 @@ class SpreadKeeper:
         self._pace = pace
         self._policy = policy
         self._show = show
+        self._market = SpreadMarket(desk, feed)
+        self._teller = SpreadTeller(show)
         self._lock = Lock()
         self._looked_at: datetime | None = None
-        self._told: dict[str, str] = {}
+        self._protecting: frozenset[str] = frozenset()
         self.unsalable: frozenset[str] = frozenset()
-        self._unquoted: dict[str, datetime] = {}
+
+    @property
+    def quotes(self) -> Mapping[str, OptionQuote]:
+        """Those of the last look, by contract."""
+        return self._market.quotes
 
     def next_look(self, now: datetime) -> datetime | None:
         """When to look again, which may be past; None while there is no spread."""
@@ -99,77 +121,68 @@ class SpreadKeeper:
         if self._hours(now) is None:
             return _next_opening(now)
         moving = (spread for spread in open_spreads if spread.working or spread.phase in IN_MOTION)
-        is_moving = any(spread.working or spread.key not in self.unsalable for spread in moving)
+        is_moving = any(spread.working or spread.key not in self._protecting for spread in moving)
         return self._looked_at + (self._pace.working if is_moving else self._pace.held)
 
     def look(self, now: datetime) -> None:
         """Ask for what is new, and have the desk do what is due about each spread. A broker that is silent tells nothing new."""
         with self._lock:
-            self._look(now)
+            faults = Faults()
+            self._look(now, faults)
+            faults.raise_first()
 
     def part(self, now: Callable[[], datetime], wait: Callable[[float], object]) -> None:
         """The last thing before nobody looks any more: entries and rolls that work are called back, until they have ended."""
         with self._lock:
+            faults = Faults()
             for _ in range(PARTING_LOOKS):
-                self._look(now(), may_open=False)
+                self._look(now(), faults, may_open=False)
                 spreads = self._desk.spreads.open.values()
                 if not any(spread.working and spread.phase in OPENING for spread in spreads):
-                    return
+                    break
                 wait(PARTING_SECONDS)
+            faults.raise_first()
 
-    def _look(self, now: datetime, may_open: bool = True) -> None:
+    def _look(self, now: datetime, faults: Faults, may_open: bool = True) -> None:
         if not self._desk.spreads.open:
+            self._market.look(now, None, ())  # what was missing of others says nothing of the next one
             return
         self._looked_at = now
-        self._account.ask(now)
-        hours = self._hours(now)
-        quotes, spots = self._market(now) if hours is not None else ({}, {})
-        self._note_unquoted(now, hours is not None, quotes)
-        for spread in tuple(self._desk.spreads.open.values()):
-            sight = self._sight(spread, now, hours, quotes, spots)
-            self._tend(spread.key, replace(sight, may_open=may_open))
+        with faults.kept():
+            self._account.ask(now)
+        hours, open_spreads = self._hours(now), tuple(self._desk.spreads.open.values())
+        with faults.kept():
+            self._market.look(now, hours, open_spreads)
+        for spread in open_spreads:
+            with faults.kept():
+                self._tend(spread.key, self._sight(spread, now, hours, may_open))
         # Looked at as often as what is merely held: somebody may bid for them yet, and nothing is at risk until then.
-        left = self._desk.spreads.open.values()
-        self.unsalable = frozenset(spread.key for spread in left if _has_only_protection(spread, now))
-        self._tell(now, quotes)
-
-    def _note_unquoted(self, now: datetime, is_open: bool, quotes: Mapping[str, OptionQuote]) -> None:
-        """Since when each spread has no quotes that it could be closed at."""
-        open_spreads = self._desk.spreads.open if is_open else {}
-        dumb = [key for key, spread in open_spreads.items() if honest_pair(spread.plan, quotes) is None]
-        self._unquoted = {key: self._unquoted.get(key, now) for key in dumb}
+        left = [spread for spread in self._desk.spreads.open.values() if _has_only_protection(spread, now)]
+        self._protecting = frozenset(spread.key for spread in left)
+        self.unsalable = frozenset(spread.key for spread in left if self._market.is_unbid(spread))
+        with faults.kept():
+            self._teller.tell(self._desk.spreads, self._market)
 
     def _tend(self, key: str, sight: Sight) -> None:
         self._desk.about_spreads(lambda spreads: spreads.tend(key, sight))
 
-    def _market(self, now: datetime) -> tuple[Mapping[str, OptionQuote], Mapping[str, float]]:
-        """What is quoted, each for itself: to leave a spread the quotes of its contracts are enough."""
-        spreads = self._desk.spreads.open.values()
-        symbols = sorted({symbol for spread in spreads for symbol in (spread.plan.short, spread.plan.long)})
-        underlyings = sorted({spread.plan.underlying for spread in spreads})
-        return _answer(self._feed.quotes, symbols, now), _answer(self._feed.spots, underlyings, now)
-
-    def _sight(
-        self,
-        spread: Spread,
-        now: datetime,
-        hours: tuple[datetime, datetime] | None,
-        quotes: Mapping[str, OptionQuote],
-        spots: Mapping[str, float],
-    ) -> Sight:
-        look = look_at(spread, now, hours is not None, quotes, spots.get(spread.plan.underlying), self._policy)
+    def _sight(self, spread: Spread, now: datetime, hours: tuple[datetime, datetime] | None, may_open: bool) -> Sight:
+        market = self._market
+        spot = market.spots.get(spread.plan.underlying)
+        look = look_at(spread, now, hours is not None, market.quotes, spot, self._policy)
         is_early = hours is not None and now - hours[0] < AFTER_OPENING
         wanted = self._wish(spread, look, is_early) if spread.short or spread.long else None
         waits = is_early and rule_of(spread.why) in CAN_WAIT and look.minutes_to_close is None
         return Sight(
             now,
             hours is not None,
-            may_open=True,
+            may_open,
             has_ended=look.is_over,
-            quotes=quotes,
+            quotes=market.quotes,
             wish=wanted,
-            unquoted_since=self._unquoted.get(spread.key),
+            unquoted_since=market.unquoted_since(spread),
             waits=waits,
+            shares_there=self._account.shares_there(spread),
         )
 
     # ---- wishes ------------------------------------------------------------------------------------------------------------
@@ -196,61 +209,28 @@ class SpreadKeeper:
         if spread.phase is not SpreadPhase.OPEN or was_tried or look.spot is None:
             return leave
         try:
-            found = roll_into(self._feed, spread, look.spot, self._policy, look.now)
+            into = roll_into(self._feed, spread, look.spot, self._policy, look.now)
+            why_not = _why_not_into(into, spread)
+            if why_not is not None or isinstance(into, SpreadRefusal):
+                self._show(f"{spread.plan.underlying}: not rolled, {why_not}")
+                return leave
+            self._desk.about_spreads(lambda spreads: begin_roll(spreads, spread, into, self._policy, look.now))
         except (RequestException, APIError) as error:
             log.warning("no chain to roll %s into: %r", spread.key, error)
             return leave
-        if isinstance(found, SpreadRefusal):
-            self._show(f"{spread.plan.underlying}: not rolled, {found.text}")
+        except UNREADABLE as error:
+            # A person has to look; what cannot be rolled is left.
+            self._desk.trouble(f"the chain to roll {spread.key} into could not be read, and it is left instead: {error!r}")
             return leave
-        into, limit = found, spread.plan.rules.breach_delta
-        if limit is not None and abs(into.spread.short_delta or 0.0) >= limit:
-            self._show(f"{spread.plan.underlying}: not rolled, the next delta would be {into.spread.short_delta:.2f} at once")
-            return leave
-
-        def begin(spreads: Spreads) -> None:
-            begin_roll(spreads, spread, into, self._policy, look.now)
-
-        self._desk.about_spreads(begin)
         return SpreadTurned(spread.key, Turn.ROLL, wanted.reason)
 
-    def _tell(self, now: datetime, quotes: Mapping[str, OptionQuote]) -> None:
-        """Say where each spread goes, once."""
-        book = self._desk.spreads
-        known = {key: spread for key in {*self._told, *book.open} if (spread := book.spread(key)) is not None}
-        said = {key: self._saying(spread, now, quotes) for key, spread in known.items()}
-        for key, spread in known.items():
-            if self._told.get(key) != said[key]:
-                plan = spread.plan
-                self._show(f"{spread_name(plan.underlying, plan.short, plan.long)}: {said[key]}")
-        self._told = {key: said[key] for key, spread in known.items() if not spread.is_closed}
 
-    def _saying(self, spread: Spread, now: datetime, quotes: Mapping[str, OptionQuote]) -> str:
-        """Where it goes and why, and what a person has to see to, in words that stay the same until that changes."""
-        hung = [order.spec.key for order in spread.working if order.asks >= ASKS_TO_TELL]
-        if hung:
-            return f"{spread.phase}, and the broker has not ended {hung[0]}, whatever it is asked. {LOOK_THERE}"
-        since = self._dumb_since(spread, now, quotes)
-        if since is not None:
-            at = f"{since.astimezone(NEW_YORK):%H:%M} New York"
-            return f"{spread.phase}, and nobody has quoted {spread.plan.short} since {at}: it cannot be left. {LOOK_THERE}"
-        if spread.refusals < REFUSALS_TO_TELL:
-            return f"{spread.phase}, {spread.why}"
-        return f"{spread.phase}, and the broker refuses its orders again and again: {spread.refused}. {LOOK_THERE}"
-
-    def _dumb_since(self, spread: Spread, now: datetime, quotes: Mapping[str, OptionQuote]) -> datetime | None:
-        """Since when a spread that is to be left has no quote to leave it at, where that lasts."""
-        since, leaves = self._unquoted.get(spread.key), spread.phase in (SpreadPhase.CLOSING, SpreadPhase.REPAIRING)
-        waits = leaves and spread.short > 0 and spread.plan.short not in quotes
-        return since if waits and since is not None and now - since >= UNQUOTED_AFTER else None
-
-
-def _answer(ask: Callable[[Sequence[str]], Mapping[str, Told]], symbols: Sequence[str], now: datetime) -> Mapping[str, Told]:
-    try:
-        return ask(symbols)
-    except (RequestException, APIError) as error:
-        log.warning("no prices to look after spreads by at %s: %r", now, error)
-        return {}
+def _why_not_into(into: RollTarget | SpreadRefusal, spread: Spread) -> str | None:
+    """Why a spread is not rolled into what was found for it."""
+    if isinstance(into, SpreadRefusal):
+        return into.text
+    limit, delta = spread.plan.rules.breach_delta, into.spread.short_delta
+    return None if limit is None or abs(delta or 0.0) < limit else f"the next delta would be {delta:.2f} at once"
 
 
 def look_at(

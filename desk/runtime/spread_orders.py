@@ -14,11 +14,13 @@ from desk.domain.decisions import Mode
 from desk.domain.errors import Halted, UsageError
 from desk.domain.options import OptionQuote
 from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadTurned, Turn
+from desk.report.spread_words import rest_words
 from desk.runtime.spread_desk import SpreadDesk
 from desk.runtime.spread_keeper import IN_MOTION, begin_roll, roll_into
 from desk.runtime.spread_opener import SpreadOpener, denied
 from desk.runtime.spreads import Spreads
 from options import occ
+from options.exits import CAN_WAIT, rule_of
 from options.gates import Opportunity, closed_at, opportunity_refusal
 from options.listing import standard_root
 from options.naming import spread_name
@@ -159,9 +161,10 @@ class ClosePlan:
 
 
 def plan_to_close(opener: SpreadOpener, spread: Spread, clock: Clock) -> ClosePlan | SpreadRefusal:
-    """What closing would do now."""
-    underlying = spread.plan.underlying
-    refusal = _not_now(opener, spread, clock, (SpreadPhase.ENTERING, SpreadPhase.OPEN, SpreadPhase.ROLLING))
+    """What closing would do now. It takes the place of an exit that nothing hurries: that one may wait for its price for days."""
+    underlying, waits = spread.plan.underlying, rule_of(spread.why) in CAN_WAIT
+    others = (SpreadPhase.CLOSING,) if waits else ()
+    refusal = _not_now(opener, spread, clock, (SpreadPhase.ENTERING, SpreadPhase.OPEN, SpreadPhase.ROLLING, *others))
     if refusal is not None:
         return refusal
     symbols = (spread.plan.short, spread.plan.long)
@@ -227,11 +230,13 @@ def find_spread(open_spreads: dict[str, Spread], named: str) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an order: the spread as it is now, and whether it has come to rest. `into` is what it was rolled into."""
+    """What became of an order: the spread as it is now, and whether it has come to rest. `into` is what it was rolled into.
+    `rest` says what a spread waits for that has not come to rest."""
 
     spread: Spread
     is_at_rest: bool
     into: Spread | None = None
+    rest: str = ""
 
 
 def open_now(at: SpreadDesk, wanted: Wanted, say: Callable[[Planned], None]) -> Outcome | SpreadRefusal:
@@ -279,4 +284,5 @@ def _outcome(at: SpreadDesk, key: str) -> Outcome:
     at.carry_out()
     spread = at.desk.spreads.spread(key)
     assert spread is not None  # it was journaled a moment ago
-    return Outcome(spread, spread.phase not in IN_MOTION and not spread.working)
+    is_at_rest = spread.phase not in IN_MOTION and not spread.working
+    return Outcome(spread, is_at_rest, rest="" if is_at_rest else rest_words(spread, at.team.keeper.quotes))

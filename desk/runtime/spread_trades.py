@@ -86,7 +86,7 @@ def _rule(spread: Spread, said: Sequence[SpreadTurned | SpreadSettled]) -> str:
         return NOT_FILLED
     if not spread.is_closed:
         return OPEN
-    kinds = {each.kind for each in said if isinstance(each, SpreadSettled)}
+    kinds = {each.kind for each in said if isinstance(each, SpreadSettled) and each.contracts}
     if kinds:
         return next(words for kind, words in ENDS.items() if kind in kinds)
     leaves = [each.reason.partition(":")[0] for each in said if isinstance(each, SpreadTurned) and each.turn is Turn.LEAVE]

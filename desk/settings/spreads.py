@@ -105,6 +105,24 @@ class SpreadSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _ladder_steps(self) -> Self:
+        """An entry is given up before it steps when both are due at once."""
+        if self.rungs > 1 and self.entry_seconds <= self.rung_seconds:
+            raise PydanticCustomError(
+                "ladder",
+                "spreads.entry_seconds is {entry} and spreads.rung_seconds {rung}: an entry would end at its first price. "
+                "Set entry_seconds above rung_seconds ({rungs} rungs take {whole} seconds), or rungs to 1. "
+                "The defaults are 120, 10 and 5",
+                {
+                    "entry": self.entry_seconds,
+                    "rung": self.rung_seconds,
+                    "whole": self.rungs * self.rung_seconds,
+                    "rungs": self.rungs,
+                },
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stays_a_while(self) -> Self:
         """What an exit rule ends the moment it is there only pays for its orders."""
         if self.exit_days is not None and self.exit_days >= self.max_days:

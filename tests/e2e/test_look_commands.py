@@ -381,6 +381,6 @@ def test_without_any_run_there_is_nothing_to_look_at(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     for command in ("protect", "hedge", "rebalance"):
         error = CliRunner().invoke(app, [command]).exception
-        assert isinstance(error, ConfigurationError) and "there is no run under runs/" in str(error)
+        assert isinstance(error, UsageError) and "there is no run under runs/" in str(error)
         error = CliRunner().invoke(app, [command, "--run", "nowhere"]).exception
         assert isinstance(error, UsageError) and str(error).startswith(f"desk {command} --run nowhere: there is no run")

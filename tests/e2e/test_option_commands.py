@@ -95,8 +95,11 @@ def test_engine_opens_a_spread_tells_everything_about_it_and_logs_its_orders(sce
     for word in ("price", "score       8.7 of 10", "strikes", "credit", "max risk", "expiry", "legs", opened.position_id):
         assert word in said
     assert "AAPL 50/47 put spread, 16 Mar 2012: entering" in said
-    for order_id in opened.alpaca_order_ids:
-        assert order_id in said
+    assert [entry["order_id"] for entry in opened.orders] == list(opened.alpaca_order_ids)
+    assert [entry["at"] for entry in opened.orders] == sorted(entry["at"] for entry in opened.orders)
+    assert [entry["status"] for entry in opened.orders[-1:]] == ["filled"]
+    for entry in opened.orders:
+        assert f"{entry['order_id']} at {entry['limit_price']:+.2f}: {entry['status']}" in said
     log = json.loads((scene.folder.path / "executions" / "execution_log_20120103.json").read_text())
     filled = next(entry for entry in log if entry["status"] == "filled")
     assert filled["order_id"] == opened.alpaca_order_ids[-1] and filled["spread"] == opened.position_id
@@ -115,6 +118,7 @@ def test_engine_refuses_by_code_what_must_not_be_opened(scene: Scene) -> None:
     assert code(confidence=0.1) == "confidence"
     assert code(symbol="MSFT", price=300.0) == "price_far"
     assert code(symbol="NOPE") == "data"
+    assert code(symbol="!!") == code(symbol="") == "opportunity"
     assert code(asset_type="CRYPTO") == "opportunity"
 
 
@@ -139,6 +143,8 @@ def test_a_plan_sends_nothing_and_a_close_with_yes_ends_the_spread(scene: Scene)
     assert scene.folder.exchange_state.read_bytes() == before
     done = scene.told("close", scene.opened.position_id, "--yes")
     assert done["outcome"]["status"] == "closed" and done["outcome"]["why"] == "by hand"
+    sent = [entry["order_id"] for entry in done["outcome"]["orders"]]
+    assert sent and not set(sent) & set(scene.opened.alpaca_order_ids), "those that opened it are not of the close"
     told = scene.told("positions", "--all")
     assert told["spreads"] == [] and told["figures"]["count"] == 1
     assert told["closed"][0]["pnl_usd"] == pytest.approx(done["outcome"]["cash_usd"])
@@ -253,7 +259,7 @@ def write_recorded_market(folder: Path) -> Path:
 def test_aapl_at_175_50_is_refused_at_a_budget_of_500_and_is_one_contract_at_630(tmp_path: Path) -> None:
     data = write_recorded_market(tmp_path / "data")
     told = {**GOOD, "price": 175.5}
-    refusal = engine(tmp_path, data=data, start=FIRST, max_risk_per_trade=500).execute_opportunity(told)
+    refusal = engine(tmp_path, data=data, start=FIRST.isoformat(), max_risk_per_trade=500).execute_opportunity(told)
     assert isinstance(refusal, ExecutionRefusal)
     assert refusal.code == "risk_budget" and "630.00" in refusal.text and "500.00" in refusal.text
     opened = engine(tmp_path, data=data, start=FIRST, max_risk_per_trade=630).execute_opportunity(told)

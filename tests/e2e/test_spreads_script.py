@@ -66,4 +66,9 @@ def test_what_cannot_be_is_said(tmp_path: Path, arguments: tuple[str, ...], word
 
 def test_a_folder_without_quotes_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "--data", str(tmp_path))
-    assert done.returncode != 0 and "no options/*.csv in it" in done.stderr
+    assert done.returncode == 4 and "no options/*.csv in it" in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_called_that(tmp_path: Path) -> None:
+    done = run(tmp_path, "--data", str(tmp_path / "nowhere"))
+    assert done.returncode == 4 and "nowhere: there is no such folder" in done.stderr

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from spread_broker import Change, changes
+from spread_broker import changes
 from spread_walk import problems, shape
-from spread_worlds import World, begin, plan
+from spread_worlds import Change, World, begin, plan
 
 from desk.core.spread_book import SpreadBook
 from desk.domain.journal import BrokerRefusal, Row, RowValue
@@ -72,7 +72,7 @@ def same(book: SpreadBook) -> tuple[Any, ...]:
 def begun(manner: Manner, keeps_long: bool) -> World:
     decided = plan(5, manner, keeps_long=keeps_long, rungs=5, is_rolled=True)
     empty: Any = Journaled(SpreadBook())
-    return replace(begin(decided, may_lose=2, may_assign=2), book=empty.opened(SpreadOpened(decided)))
+    return replace(begin(decided, may_lose=2, may_assign=2, may_sell=2), book=empty.opened(SpreadOpened(decided)))
 
 
 def pick(world: World, choice: tuple[int, int]) -> Change:

@@ -26,6 +26,16 @@ STARTS = {
     ),
     "two contracts assigned and expired": (begin(plan(2), **ENDS, may_close=False), 18_000, 90_000),
     "two contracts, leg by leg, assigned and expired": (begin(plan(2, Manner.LEGGED, keeps_long=True), **ENDS), 7_000, 35_000),
+    "two contracts assigned, and shares sold by somebody else": (
+        begin(plan(2), **ENDS | {"may_expire": False}, may_close=False, may_sell=1),
+        3_500,
+        17_000,
+    ),
+    "assigned, its shares sold by somebody else, and expired": (
+        begin(plan(1), **ENDS, may_close=False, may_sell=1),
+        2_500,
+        12_500,
+    ),
     "rolled and refused": (held_spread(1, **REFUSES), 4_000, 18_000),
     "two contracts rolled": (held_spread(2, **REFUSES | {"may_refuse": False}, may_close=False), 4_000, 20_000),
     "rolled, assigned and expired": (held_spread(1, **ENDS, may_close=False), 11_000, 55_000),

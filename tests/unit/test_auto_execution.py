@@ -15,11 +15,14 @@ from desk.core.spread_entry import Planned
 from desk.domain.errors import UsageError
 from desk.domain.options import OptionQuote
 from desk.domain.spreads import Spread, SpreadPhase, SpreadPlan, SpreadRules
-from desk.runtime.auto_execution import AutoExecutionEngine, read_opportunity, risk_usd
+from desk.runtime.auto_execution import AutoExecutionEngine, risk_usd
+from desk.runtime.opportunity import read_opportunity, start_told, underlying_named
 from desk.runtime.spread_orders import Outcome
 from desk.settings.load import load_settings
+from options import occ
 from options.candidate import BullPut
 from options.legs import Legs
+from options.listing import standard_root
 
 GIVEN = {"symbol": "AAPL", "asset_type": "OPTIONS", "strategy": "BULL_PUT_SPREAD", "final_score": 8.7, "confidence": 0.8}
 
@@ -47,7 +50,7 @@ def test_everything_that_is_told_is_understood() -> None:
         {"asset_type": "Option", "strategy": "bull-put-spread"},
         {"asset_type": AssetType.OPTIONS, "strategy": Strategy.BULL_PUT_SPREAD},
         {"asset_type": None, "strategy": None},
-        {"final_score": None, "score": "8.7"},
+        {"final_score": None, "score": Decimal("8.7")},
     ],
 )
 def test_words_may_be_written_in_any_way_that_can_only_mean_one_thing(changed: dict[str, Any]) -> None:
@@ -60,6 +63,12 @@ def test_words_may_be_written_in_any_way_that_can_only_mean_one_thing(changed: d
     [
         ({"symbol": ""}, "symbol"),
         ({"symbol": 5}, "symbol"),
+        ({"symbol": None}, "symbol is missing"),
+        ({"symbol": "!!"}, "symbol '!!'"),
+        ({"symbol": "../x"}, "symbol '../x'"),
+        ({"final_score": "8.7"}, "final_score is '8.7': give a number"),
+        ({"confidence": "0.8"}, "confidence is '0.8'"),
+        ({"final_score": 10**400}, "final_score"),
         ({"asset_type": "STOCK"}, "asset_type"),
         ({"strategy": "IRON_CONDOR"}, "strategy"),
         ({"final_score": 11}, "final_score"),
@@ -99,6 +108,50 @@ def test_what_cannot_be_read_is_a_refusal_that_is_false_and_is_told() -> None:
     refusal = engine.execute_opportunity({"symbol": "AAPL", "final_score": "high"})
     assert not refusal
     assert said == ["AAPL: refused, opportunity: final_score is 'high': give a number from 0 to 10"]
+
+
+@pytest.mark.parametrize(("nothing", "words"), [(None, "is missing"), ([], "a list and no mapping"), ({}, "symbol is missing")])
+def test_an_opportunity_that_is_none_is_a_refusal_that_says_what_is_missing(nothing: Any, words: str) -> None:
+    said: list[str] = []
+    refusal = AutoExecutionEngine(settings=load_settings(environ={}, dotenv=None), show=said.append).execute_opportunity(nothing)
+    assert not refusal and refusal.code == "opportunity" and words in refusal.text and "symbol" in refusal.text
+    assert said == [str(refusal)]
+
+
+@pytest.mark.parametrize("value", ["yes", "no", 1, 0, None])
+def test_paper_trading_is_true_or_false_and_nothing_that_looks_like_it(value: Any) -> None:
+    with pytest.raises(ValueError, match=f"paper_trading is {value!r}: give True"):
+        AutoExecutionEngine(paper_trading=value, settings=load_settings(environ={}, dotenv=None))
+
+
+def test_the_first_day_is_a_date_or_written_as_one() -> None:
+    day = date(2012, 1, 3)
+    assert start_told("2012-01-03") == start_told(day) == start_told(datetime(2012, 1, 3, 9, 30)) == day
+    assert start_told(None) is None
+    for value in ("soon", "", 2012, 5.0):
+        with pytest.raises(ValueError, match=r"start is .*2012-01-03"):
+            AutoExecutionEngine(start=value, settings=load_settings(environ={}, dotenv=None))  # type: ignore[arg-type]
+
+
+def test_a_refused_value_is_also_an_error_of_usage_as_before() -> None:
+    with pytest.raises(UsageError, match="paper_trading"):
+        AutoExecutionEngine(paper_trading="yes", settings=load_settings(environ={}, dotenv=None))  # type: ignore[arg-type]
+
+
+@given(text=st.one_of(st.text(max_size=8), st.from_regex(r"[A-Za-z]{1,6}[./]?[A-Z]{0,3}", fullmatch=True)))
+def test_a_symbol_that_is_taken_gives_the_root_of_contracts(text: str) -> None:
+    try:
+        symbol = underlying_named(text)
+    except ValueError as error:
+        assert repr(text) in str(error)
+        return
+    contract = occ.format(standard_root(symbol), date(2026, 2, 20), "put", Decimal(100))
+    assert occ.parse(contract).root == standard_root(symbol)
+
+
+@pytest.mark.parametrize("text", ["AAPL", " brk.b ", "BF/B", "T"])
+def test_symbols_of_underlyings_are_taken_in_any_case(text: str) -> None:
+    assert underlying_named(text) == text.strip().upper()
 
 
 SHORT, LONG = "AAPL260220P00167000", "AAPL260220P00158000"

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from desk.brokers.alpaca_clients import trading_client
-from desk.brokers.alpaca_option_activities import AlpacaOptionActivities, read_activity, read_position
+from desk.brokers.alpaca_option_activities import AlpacaOptionActivities, read_activity, read_position, read_trade
 from desk.brokers.endpoint import Endpoint
 from desk.core.ports import OptionActivity
 from desk.domain.spreads import Settlement
@@ -142,3 +142,20 @@ def test_a_row_that_cannot_be_read_is_not_passed_over() -> None:
 )
 def test_a_position_is_below_zero_when_it_is_short(raw: dict[str, Any], count: int) -> None:
     assert read_position(raw) == count
+
+
+TRADE: dict[str, Any] = {"id": "t", "order_id": "o", "side": "sell", "transaction_time": "2025-06-20T17:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "count", "cash"),
+    [
+        ({"symbol": PUT, "qty": "2", "price": "1.05"}, 2, 210),
+        ({"symbol": "SPY", "qty": "100", "price": "99.5"}, 100, 9950),
+        ({"symbol": "SPY", "qty": "100", "price": "99.5", "side": "buy"}, 100, -9950),
+        ({"symbol": "SPY", "qty": "3.7", "price": "100"}, 3, 300),
+    ],
+)
+def test_an_execution_brings_its_price_for_a_share_or_for_a_hundred(raw: dict[str, Any], count: int, cash: int) -> None:
+    found = read_trade(TRADE | raw, "client")
+    assert (found.symbol, found.contracts, found.cash_usd) == (raw["symbol"], count, cash)

@@ -45,8 +45,8 @@ def test_a_turn_leads_where_the_table_says_or_nowhere(phase: SpreadPhase, turn: 
         return
     after = turned(spread(phase), turn, "why", LATER)
     assert (after.phase, after.why) == (TRANSITIONS[phase, turn], "why")
-    if after.phase is phase:
-        assert (after.since, after.rung, after.refusals) == (START, 1, 2)
+    if after.phase is phase is SpreadPhase.REPAIRING:
+        assert (after.since, after.rung, after.refusals, after.retry_at) == (START, 1, 2, LATER)
     else:
         assert (after.since, after.rung, after.refusals, after.retry_at) == (LATER, 0, 0, None)
     assert (after.closed_at is not None) == (after.phase is SpreadPhase.CLOSED)

@@ -67,30 +67,30 @@ def test_without_a_quote_of_what_is_owed_nothing_is_taken_apart() -> None:
 @pytest.mark.parametrize(("ask", "price"), [("2.20", "2.25"), ("3.04", "3.10")])
 def test_one_leg_that_was_refused_is_asked_for_in_nickels_and_dimes(ask: str, price: str) -> None:
     quotes = {**NO_BID, SHORT: replace(NO_BID[SHORT], ask=Decimal(ask))}
-    refused = replace(LEAVING, plan=plan(2, rungs=1), refusals=1)
+    refused = replace(LEAVING, plan=plan(2, rungs=1), refusals=1, refused="no")
     again = next_move(refused, sight(quotes=quotes))
     assert isinstance(again, SpreadOrder) and again.spec.limit_price == Decimal(price)
 
 
 def test_a_bought_put_that_was_refused_is_offered_in_nickels_below_the_bid() -> None:
-    sold = next_move(replace(LEAVING, plan=plan(2, rungs=1), short=0, refusals=1), sight(quotes=bids(long="0.93")))
+    sold = next_move(replace(LEAVING, plan=plan(2, rungs=1), short=0, refused="no"), sight(quotes=bids(long="0.93")))
     assert isinstance(sold, SpreadOrder) and sold.spec.limit_price == Decimal("0.90")
 
 
-def test_a_bought_put_below_a_nickel_is_offered_where_it_is_bid_and_stays_there() -> None:
-    refused = replace(LEAVING, plan=plan(2, rungs=1), short=0, refusals=1)
+def test_a_bought_put_below_a_nickel_that_was_refused_is_offered_for_one_and_stays_there() -> None:
+    refused = replace(LEAVING, plan=plan(2, rungs=1), short=0, refused="no")
     there = resting(refused, bids(long="0.03"))
-    assert there.working[0].spec.limit_price == Decimal("0.03")
+    assert there.working[0].spec.limit_price == Decimal("0.05")
     assert next_move(there, sight(quotes=bids(long="0.03"))) is None
 
 
 WILD = {**NO_BID, SHORT: replace(NO_BID[SHORT], bid=Decimal(0), ask=Decimal("15.00"))}
 
 
-@pytest.mark.parametrize("rung", [0, 1])
-@pytest.mark.parametrize("refusals", [0, 1])
-def test_a_sold_put_whose_bought_one_is_there_is_never_bought_back_for_more_than_the_width(rung: int, refusals: int) -> None:
-    bought = next_move(replace(LEAVING, rung=rung, refusals=refusals), sight(quotes=WILD))
+@pytest.mark.parametrize("rung", [1, 9])
+@pytest.mark.parametrize("refused", ["", "no"])
+def test_a_sold_put_whose_bought_one_is_there_is_never_bought_back_for_more_than_the_width(rung: int, refused: str) -> None:
+    bought = next_move(replace(LEAVING, rung=rung, refused=refused), sight(quotes=WILD))
     assert isinstance(bought, SpreadOrder) and bought.spec.limit_price == Decimal(5)
     bare = next_move(replace(LEAVING, rung=1, long=0), sight(quotes=WILD))
     assert isinstance(bare, SpreadOrder) and bare.spec.limit_price == Decimal("15.02")

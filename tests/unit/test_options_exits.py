@@ -56,7 +56,7 @@ def test_a_gain_between_the_middles_is_not_taken_where_closing_at_once_would_mak
     wide = replace(closing_at("1.35"), debit_natural=Decimal("2.70"))
     assert wish(wide, RULES) is None
     alone = replace(RULES, loss_multiple=None, exit_days=None, breach_delta=None, exits_through_strike=False)
-    told = (SpreadExit.PROFIT, "0.50 of 0.50 earned, and closing at once would cost all of it")
+    told = (SpreadExit.PROFIT, "quoted at 50 % of the credit, 50 % wanted, and closing at once would cost all of it")
     assert next_rule(replace(wide, days=400), alone) == told
     assert rule(replace(wide, debit_natural=Decimal("2.69"))) is SpreadExit.PROFIT
 
@@ -148,7 +148,7 @@ def test_reason_names_rule_value_and_limit() -> None:
 @pytest.mark.parametrize(
     ("look", "expected"),
     [
-        (closing_at("1.566"), (SpreadExit.PROFIT, "0.42 of 0.50 earned")),
+        (closing_at("1.566"), (SpreadExit.PROFIT, "quoted at 42 % of the credit, 50 % wanted")),
         (replace(CALM, days=23), (SpreadExit.DAYS, "23 days to expiration, left at 21")),
         (replace(CALM, spot=168.0), (SpreadExit.THROUGH_STRIKE, "168.00, 0.6% above the sold strike 167")),
         (replace(CALM, short_delta=-0.40), (SpreadExit.BREACH_DELTA, "the sold put's delta is 0.40 of 0.45")),

@@ -112,3 +112,11 @@ def test_nothing_is_opened_in_what_ends_within_half_an_hour(now: datetime, expec
 def test_switched_off_thresholds_ask_for_nothing() -> None:
     limits = replace(LIMITS, min_score=None, min_confidence=None, max_price_gap_fraction=None)
     assert entry_refusal(ENTRY, Opportunity("AAPL", price=1.0), ACCOUNT, limits) is None
+
+
+def test_a_price_far_from_the_markets_is_told_with_what_helps() -> None:
+    found = entry_refusal(ENTRY, replace(OPPORTUNITY, price=181.0), ACCOUNT, LIMITS)
+    assert found is not None and found.text == (
+        "the opportunity says 181 dollars, the market 175.5, 3.1 % apart, more than 3 %: find the opportunity again at today's "
+        "price"
+    )

@@ -60,7 +60,7 @@ def test_roll_without_a_credit_is_refused() -> None:
     found = roll_target(CHAIN, SHORT, LONG, choice, NOW, is_session)
     assert isinstance(found, SpreadRefusal)
     assert found.code is RefusalCode.NO_CREDIT
-    assert "min_net_credit is 5.00" in found.text
+    assert "min_roll_credit_usd is 5.00" in found.text
 
 
 def test_roll_goes_to_a_later_expiration_only() -> None:

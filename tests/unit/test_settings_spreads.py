@@ -28,6 +28,14 @@ def test_a_put_is_not_sold_at_a_delta_at_which_it_is_left() -> None:
     assert SpreadSettings(short_delta=0.3).short_delta == 0.3
 
 
+@pytest.mark.parametrize("entry_seconds", [5, 10])
+def test_an_entry_that_is_given_up_before_its_ladder_steps_is_refused(entry_seconds: int) -> None:
+    with pytest.raises(ValidationError, match=f"spreads.entry_seconds is {entry_seconds} and spreads.rung_seconds 10: .* Set"):
+        SpreadSettings(entry_seconds=entry_seconds)
+    assert SpreadSettings(entry_seconds=11).entry_seconds == 11
+    assert SpreadSettings(entry_seconds=entry_seconds, rungs=1).rungs == 1  # a single price has nothing to step to
+
+
 def behaviour(folder: Path, text: str) -> Behaviour:
     file = folder / "mine.yaml"
     file.write_text(f"spreads: {text}\n", encoding="utf-8")

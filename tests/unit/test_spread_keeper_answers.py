@@ -2,111 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from recording_desk import Outbox
+from held_spread import EXPIRATION, TUESDAY, Broker, Held
 from requests import ConnectionError
-from spread_worlds import FIRST, GOOD, LONG, SHORT, START, plan
+from spread_worlds import FIRST, LONG, SHORT, START, plan
 
 from desk.core.ports import OptionActivity
-from desk.core.review import Limits
-from desk.core.spread_entry import SpreadPolicy
 from desk.core.spread_moves import ATOMIC_CLOSE
 from desk.domain.decisions import Mode
 from desk.domain.journal import BrokerRefusal
 from desk.domain.market import Print
-from desk.domain.options import Chain, OptionQuote
-from desk.domain.orders import LEG_ROLES, Fill, GroupRole, OrderEvent, OrderStatus, Side
-from desk.domain.spreads import Settlement, SpreadPhase
+from desk.domain.orders import OrderEvent, OrderStatus, Side
+from desk.domain.spreads import Settlement
 from desk.domain.steps import Cancel, SpreadOrder
-from desk.journal.memory import MemoryJournal
 from desk.runtime.account import Splits
 from desk.runtime.account_guardian import LIVE_LOOKS, AccountGuardian
 from desk.runtime.build import market_hours
-from desk.runtime.clock import VirtualClock
-from desk.runtime.desk import Desk
 from desk.runtime.spread_account import LOOK_BACK
-from desk.runtime.spread_keeper import LIVE_PACE, SpreadKeeper
-
-EXPIRATION = datetime(2026, 1, 16, 21, tzinfo=START.tzinfo)
 
 
-@dataclass
-class Broker:
-    """Feed and account in one; what is set as broken is raised when it is asked for."""
-
-    broken: dict[str, Exception] = field(default_factory=dict)
-    told: tuple[OptionActivity, ...] = ()
-    asked_since: list[datetime] = field(default_factory=list)
-    executed: tuple[OptionActivity, ...] = ()
-    held: Mapping[str, int] = field(default_factory=lambda: {SHORT: -1, LONG: 1})
-
-    def _ask(self, what: str) -> None:
-        if what in self.broken:
-            raise self.broken[what]
-
-    def chain(self, underlying: str, first: date, last: date, lowest: float, highest: float) -> Chain:
-        raise ConnectionError("no chain")
-
-    def quotes(self, symbols: Sequence[str]) -> Mapping[str, OptionQuote]:
-        self._ask("quotes")
-        return {symbol: GOOD[symbol] for symbol in symbols}
-
-    def spots(self, underlyings: Sequence[str]) -> Mapping[str, float]:
-        self._ask("spots")
-        return dict.fromkeys(underlyings, 105.0)
-
-    def since(self, moment: datetime) -> Sequence[OptionActivity]:
-        self.asked_since.append(moment)
-        self._ask("activities")
-        return [each for each in self.told if each.at > moment]
-
-    def positions(self) -> Mapping[str, int]:
-        self._ask("positions")
-        return dict(self.held)
-
-    def trades(self, symbols: Collection[str], moment: datetime) -> Sequence[OptionActivity]:
-        return [each for each in self.executed if each.symbol in symbols and each.at > moment]
-
-
-@dataclass
-class Held:
-    """A desk with one spread that is there, eleven days before it expires: the rule of days wants it left."""
-
-    broker: Broker = field(default_factory=Broker)
-
-    def __post_init__(self) -> None:
-        self.clock = VirtualClock(START)
-        self.desk = Desk(MemoryJournal("f00d"), self.clock, Limits(0.15))
-        self.outbox = Outbox(self.desk)
-        self.desk.send_through(self.outbox)
-        self.desk.about_spreads(lambda spreads: spreads.open(plan(1)))
-        self.look(Broker())
-        self._fills(self.outbox.sent.pop())
-
-    def look(self, broker: Broker | None = None) -> None:
-        self.keeper(broker).look(self.clock.now())
-
-    def keeper(self, broker: Broker | None = None) -> SpreadKeeper:
-        said = broker or self.broker
-        return SpreadKeeper(self.desk, said, said, market_hours, LIVE_PACE, SpreadPolicy(), lambda text: None)
-
-    def _fills(self, step: object) -> None:
-        assert isinstance(step, SpreadOrder)
-        for role in (*LEG_ROLES[:2], GroupRole.ENTRY):
-            leg = step.spec.leg(role)
-            fill = leg and Fill(f"x{role}", step.key, leg.symbol, leg.side, 1, GOOD[leg.symbol].bid, START, role, 1)
-            self.desk.order_event(OrderEvent(step.key, role, OrderStatus.FILLED, START, "id", fill or None, ""))
-        assert self.desk.spreads.open[FIRST].phase is SpreadPhase.OPEN
-
-    def is_being_left(self) -> bool:
-        (step,) = self.outbox.sent
-        return isinstance(step, SpreadOrder) and tuple(leg.intent for leg in step.spec.legs) == ATOMIC_CLOSE
+def is_being_left(held: Held) -> bool:
+    (step,) = held.outbox.sent
+    return isinstance(step, SpreadOrder) and tuple(leg.intent for leg in step.spec.legs) == ATOMIC_CLOSE
 
 
 @pytest.mark.parametrize("what", ["activities", "positions"])
@@ -114,7 +37,7 @@ class Held:
 def test_what_cannot_be_read_of_the_account_halts_the_desk_and_holds_no_exit_up(what: str, error: Exception) -> None:
     held = Held(Broker({what: error}))
     held.look()
-    assert held.is_being_left()
+    assert is_being_left(held)
     assert held.desk.mode is Mode.HALTED
 
 
@@ -122,7 +45,7 @@ def test_what_cannot_be_read_of_the_account_halts_the_desk_and_holds_no_exit_up(
 def test_what_is_not_answered_holds_no_exit_up_either(what: str) -> None:
     held = Held(Broker({what: ConnectionError("no route to the broker")}))
     held.look()
-    assert held.is_being_left()
+    assert is_being_left(held)
     assert held.desk.mode is Mode.ACTIVE
 
 
@@ -143,7 +66,6 @@ def test_an_assignment_of_before_a_spread_was_decided_is_somebody_elses() -> Non
     assert held.desk.spreads.open[FIRST].stock == 0
 
 
-MONDAY = datetime(2026, 1, 20, 15, tzinfo=START.tzinfo)  # the session after the expiration, a holiday between
 ASSIGNED = OptionActivity("a", SHORT, Settlement.ASSIGNED, 1, EXPIRATION + timedelta(hours=12))
 
 
@@ -153,18 +75,18 @@ def assigned(held_there: Mapping[str, int]) -> Held:
     held.broker.told, held.broker.held = (ASSIGNED,), held_there
     keeper = held.keeper()
     for minutes in (0, 10):
-        held.clock.move_to(MONDAY + timedelta(minutes=minutes))
+        held.clock.move_to(TUESDAY + timedelta(minutes=minutes))
         keeper.look(held.clock.now())
     return held
 
 
-def test_assigned_shares_are_sold_on_monday_though_nobody_tells_that_the_bought_put_expired() -> None:
+def test_assigned_shares_are_sold_in_the_next_session_though_nobody_tells_that_the_bought_put_expired() -> None:
     held = assigned({"SPY": 100})
     (step,) = [each for each in held.outbox.sent if isinstance(each, SpreadOrder)]
     assert (step.spec.symbol, step.spec.quantity, step.spec.side) == ("SPY", 100, Side.SELL)
     cash = held.desk.spreads.open[FIRST].cash_usd
-    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXPIRED, 1, MONDAY))
-    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXPIRED, 1, TUESDAY))
+    held.clock.move_to(TUESDAY + timedelta(hours=1))
     held.look()
     there = held.desk.spreads.open[FIRST]
     assert (there.long, there.stock, there.cash_usd, dict(there.inferred)) == (0, 100, cash, {})
@@ -175,8 +97,8 @@ def test_a_bought_put_that_took_the_shares_away_is_booked_as_exercised_before_it
     there = held.desk.spreads.closed[FIRST]
     assert (there.long, there.stock) == (0, 0)
     cash = there.cash_usd
-    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, MONDAY))
-    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, TUESDAY))
+    held.clock.move_to(TUESDAY + timedelta(hours=1))
     held.look()
     assert held.desk.spreads.closed[FIRST].cash_usd == cash
 
@@ -225,27 +147,17 @@ def test_a_broker_that_refuses_has_the_account_asked_soon_and_not_at_every_look(
 def test_one_look_is_not_enough_to_believe_that_a_bought_put_is_gone() -> None:
     held = Held()
     held.broker.told, held.broker.held = (ASSIGNED,), {}
-    held.clock.move_to(MONDAY)
+    held.clock.move_to(TUESDAY)
     held.look()
     assert held.desk.spreads.open[FIRST].long == 1
 
 
 def test_a_person_looks_where_the_broker_tells_another_end_than_its_positions_did() -> None:
     held = assigned({"SPY": 100})
-    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, MONDAY))
-    held.clock.move_to(MONDAY + timedelta(hours=1))
+    held.broker.told = (ASSIGNED, OptionActivity("b", LONG, Settlement.EXERCISED, 1, TUESDAY))
+    held.clock.move_to(TUESDAY + timedelta(hours=1))
     held.look()
     assert held.desk.mode is Mode.HALTED
-
-
-def test_an_assignment_is_seen_though_an_exit_rests() -> None:
-    held = Held()
-    keeper = held.keeper()
-    keeper.look(START)  # the rule of days
-    held.broker.held = {LONG: 1, "SPY": 100}
-    keeper.look(START + timedelta(seconds=30))
-    keeper.look(START + LIVE_PACE.account)
-    assert (held.desk.spreads.open[FIRST].stock, held.desk.spreads.open[FIRST].short) == (100, 0)
 
 
 class NoShares:
@@ -270,6 +182,13 @@ def test_shares_are_guarded_when_a_spread_could_not_be_looked_after() -> None:
     assert guardian._looked_at == START
 
 
+def ends_exit(held: Held) -> None:
+    """The broker has nothing left that the exit could close."""
+    for order in held.spread.working:
+        for role in order.spec.roles:
+            held.desk.order_event(OrderEvent(order.spec.key, role, OrderStatus.CANCELED, held.clock.now(), "id", None, ""))
+
+
 def test_a_spread_that_a_person_closed_by_hand_is_closed_here_too_with_what_it_cost() -> None:
     held = Held()
     before = held.desk.spreads.open[FIRST].cash_usd
@@ -278,10 +197,10 @@ def test_a_spread_that_a_person_closed_by_hand_is_closed_here_too_with_what_it_c
         OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand-1"),
         OptionActivity("2", LONG, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(50), "by-hand-2"),
     )
-    held.clock.move_to(START + timedelta(minutes=20))
-    held.look()
-    assert not held.desk.spreads.open
-    assert held.desk.spreads.closed[FIRST].cash_usd == before - 100
+    held.look_often(START, (20, 22))
+    assert (held.spread.short, held.spread.long, held.spread.cash_usd) == (0, 0, before - 100)
+    ends_exit(held)
+    assert held.spread.is_closed
     assert held.desk.mode is Mode.ACTIVE
 
 
@@ -292,9 +211,9 @@ def test_shares_of_a_person_who_closed_a_spread_by_hand_are_not_taken_for_an_ass
         OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand-1"),
         OptionActivity("2", LONG, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(50), "by-hand-2"),
     )
-    held.clock.move_to(START + timedelta(minutes=20))
-    held.look()
-    assert held.desk.spreads.closed[FIRST].stock == 0 and not held.outbox.sent
+    held.look_often(START, (20, 22))
+    ends_exit(held)
+    assert held.spread.is_closed and held.spread.stock == 0 and not held.share_orders()
 
 
 def test_what_somebody_trades_beside_a_spread_is_not_booked_to_it() -> None:
@@ -302,8 +221,7 @@ def test_what_somebody_trades_beside_a_spread_is_not_booked_to_it() -> None:
     held.broker.executed = (
         OptionActivity("1", SHORT, Settlement.TRADED, 1, START + timedelta(minutes=1), Decimal(-150), "by-hand"),
     )
-    held.clock.move_to(START + timedelta(minutes=20))
-    held.look()
+    held.look_often(START, (20, 22))
     assert held.desk.spreads.open[FIRST].short == 1
 
 
@@ -320,12 +238,12 @@ def test_an_entry_is_called_back_when_the_desk_leaves() -> None:
 
 def test_a_person_is_told_once_of_an_exit_that_the_broker_does_not_end() -> None:
     """It keeps its contracts, so the desk cannot send another: nothing else happens until a person looks."""
-    held, told = Held(), []
-    keeper = SpreadKeeper(held.desk, held.broker, held.broker, market_hours, LIVE_PACE, SpreadPolicy(), told.append)
+    held = Held()
+    keeper = held.keeper()
     rung = timedelta(seconds=plan(1).rules.rung_seconds)
     keeper.look(START)
     for seconds in range(0, 300, 30):
         keeper.look(START + rung + timedelta(seconds=seconds))
     assert [type(step) for step in held.outbox.sent[:2]] == [SpreadOrder, Cancel]
-    assert len([line for line in told if "has not ended" in line]) == 1
-    assert f"{held.outbox.sent[0].key}" in told[-1]
+    assert len([line for line in held.told if "has not ended" in line]) == 1
+    assert f"{held.outbox.sent[0].key}" in held.told[-1]

@@ -10,9 +10,9 @@ from spread_worlds import LONG, SHORT, START, plan
 
 from desk.core.ports import OptionActivity
 from desk.core.spread_book import SpreadBook
+from desk.core.spread_settlements import settlements
 from desk.domain.grown import Grown
 from desk.domain.spreads import Settlement, Spread, SpreadPhase
-from desk.runtime.spread_account import settlements
 
 ENDED = Spread(plan(2, key="one"), START, SpreadPhase.CLOSED)
 NEWER = Spread(
