@@ -62,7 +62,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that say how many examples they want are as quick as the others: what a test says goes before a profile."""
+    """The longest first. Tests that say how many examples they want are as quick as the others: what a test says goes before a
+    profile."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
     if config.getoption("--hypothesis-profile") != "quick":
         return
     for item in items:

@@ -79,9 +79,9 @@ def traded(result: RunResult) -> list[tuple[Any, ...]]:
     return sorted(told, key=str)
 
 
-@pytest.fixture
-def untroubled(exchange_run: Runs) -> RunResult:
-    return played(exchange_run(NearExits), [])
+@pytest.fixture(scope="module")
+def untroubled(shared_exchange_run: Runs) -> RunResult:
+    return played(shared_exchange_run(NearExits), [])
 
 
 @pytest.mark.parametrize("name", STREAM_FAULTS)

@@ -60,6 +60,7 @@ def test_a_showcase_that_is_killed_and_resumed_ends_as_one_that_is_not(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.longest
 def test_quick_benchmark_compares_equal_work_and_counts_requests(tmp_path: Path) -> None:
     printed = run(tmp_path, "bench.py", "--quick")
     assert re.search(r"^backtest, RSI alone .* stock Lumibot ", printed, re.MULTILINE)
