@@ -2,7 +2,18 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from desk.data.calendars import next_session, previous_session, session_dates, session_on, sessions
+import pytest
+
+from desk.data.calendars import (
+    TABLE_YEARS,
+    from_library,
+    from_table,
+    next_session,
+    previous_session,
+    session_dates,
+    session_on,
+    sessions,
+)
 
 
 def test_a_winter_and_a_summer_session_open_at_half_past_nine_in_new_york():
@@ -37,3 +48,16 @@ def test_neighbours_skip_closed_days():
     assert next_session(date(2024, 7, 3)).day == date(2024, 7, 5)
     assert previous_session(date(2024, 7, 8)).day == date(2024, 7, 5)
     assert next_session(date(2001, 9, 10)).day == date(2001, 9, 17)
+
+
+@pytest.mark.slow
+def test_the_table_says_what_the_library_says():
+    """Where it does not, the library has learned of a change: `python backtests/nyse_exceptions.py` writes the table anew."""
+    for year in TABLE_YEARS:
+        assert from_table(year) == from_library(year)
+
+
+@pytest.mark.parametrize("year", [TABLE_YEARS[0] - 1, TABLE_YEARS[-1] + 1])
+def test_years_beyond_the_table_are_the_librarys(year):
+    found = sessions(date(year, 1, 1), date(year, 12, 31))
+    assert 250 <= len(found) <= 254 and all(session.day.year == year for session in found)
