@@ -83,12 +83,13 @@ class PatientStage:
         return moment if due is None else min(moment, max(due, now + NEXT_INSTANT))
 
     def _look(self) -> None:
-        self._owes_a_look = False
         broker = self._broker
         if broker is not None and broker.is_stream_running():
             with suppress(APIError, RequestException):
                 broker.resync()
             self.settle()
+        # One look says nothing yet of an order that was to be sent a moment ago: a stream that lives looks again and again.
+        self._owes_a_look = broker is not None and broker.has_doubts
 
     def settle(self) -> None:
         """Let orders go out and updates come in; give up on what does not come soon. Raises TimeoutError for orders that hang."""
