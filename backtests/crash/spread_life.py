@@ -49,6 +49,8 @@ MOST_AFTER = timedelta(days=8)
 # A credit that no roll brings: at the end what is open is left, or expires.
 NO_ROLL_USD = 900.0
 SETTLING_MINUTES = (30, 200, 375)
+# What a close brings is told within this time, and made up for by a look where it is not.
+AFTER_CLOSE = timedelta(minutes=1)
 FAR = FixedExit(0.15, 0.15)
 
 
@@ -127,14 +129,21 @@ class SpreadLife(Life):
 
     def _settle(self, journal: Journal) -> None:
         """Play what is left, then go on, opening nothing, until every contract has expired, the broker has told of it,
-        and nothing is left but shares that the schedule keeps."""
+        nothing is left but shares that the schedule keeps, and the market is shut: their exits rest there."""
         self._play(last_iteration(journal))
         self.strategy.wants = "flat" if self.schedule.ends_flat else "nothing"
         over = self._over()
         for due in self._dues(over + MOST_AFTER):
             self._live_until(due)
             if due > over and not self.desk.spreads.open:
-                return
+                break
+        self._outlast_session()
+
+    def _outlast_session(self) -> None:
+        session = calendars.session_on(self.clock.now().astimezone(calendars.NEW_YORK).date())
+        if session is not None and self.clock.now() < session.closes_at:
+            self.stage.move_to(session.closes_at + AFTER_CLOSE)
+            self.stage.settle()
 
     def _over(self) -> datetime:
         """The middle of the session after the last expiration."""

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -19,10 +19,9 @@ from crash.spread_schedule import SpreadSchedule, drawn
 from crash.spread_stocks import meetings, to_protect
 from crash.spread_truth import OptionTruth
 from crash.worker import Playing, Run
+from desk.data import calendars
 from desk.exchange.faults.plan import FaultKind
-
-# Fees of a day are told on the next morning.
-TOLD_AFTER_MINUTES = 24 * 60
+from desk.exchange.ledger import next_morning
 
 
 @dataclass
@@ -85,7 +84,7 @@ class SpreadPlaying(Playing):
             self._advance(until)
 
     def _judge(self) -> None:
-        self._pass(TOLD_AFTER_MINUTES)
+        self._advance(fees_told_at(self._now()))
         journal, final = self._place / "journal.db", self._place / "final.json"
         if not journal.exists():
             return
@@ -124,3 +123,13 @@ class SpreadPlaying(Playing):
         run.complete = sum(count >= told.plan["contracts"] for told, count in zip(every, units, strict=True))
         rolled = [count for told, count in zip(every, units, strict=True) if told.plan["rolled_from"] is not None]
         run.rolls, run.rolls_filled = len(rolled), sum(count > 0 for count in rolled)
+
+
+def fees_told_at(now: datetime) -> datetime:
+    """When the fees that the last close took are told, which is before the market opens again: nobody lives any more, and an exit
+    that filled would be news to nobody."""
+    day = now.astimezone(calendars.NEW_YORK).date()
+    session = calendars.session_on(day)
+    if session is None or now < session.closes_at:
+        session = calendars.previous_session(day)
+    return max(now, next_morning(session.day))
