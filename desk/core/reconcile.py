@@ -165,11 +165,6 @@ class Differences:
         return dict(self._foreign)
 
     @property
-    def counted(self) -> Mapping[str, Decimal]:
-        """What is counted in them of each order that is not the desk's, by the broker's id."""
-        return dict(self._counted)
-
-    @property
     def has_suspects(self) -> bool:
         """Whether Lumibot's shares differed from the book's at the last iteration, and the broker was not looked at since."""
         return bool(self._suspects)

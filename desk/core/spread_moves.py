@@ -258,14 +258,15 @@ def _leave(spread: Spread, sight: Sight) -> Move | None:
     if sight.has_ended and (spread.short or spread.long):
         return None  # the broker tells what became of them; the bought put may have taken the shares away again
     sale = _sell_shares(spread, sight) if spread.stock else None
-    if sale is not None or (spread.stock and not spread.naked):
+    if sale is not None:
         return sale
     both = min(spread.short, spread.long)
     if both and not spread.naked and spread.refusals < REFUSALS_BEFORE_LEGS and spread.plan.manner is Manner.ATOMIC:
         return _close_package(spread, sight, both, spread.why)
     if spread.short > 0:
         return _buy_back(spread, sight, spread.short, spread.why)
-    return _sell(spread, sight, spread.plan.long, spread.spare(sight.now))
+    # Bought puts protect shares of which nobody knows where they are.
+    return None if spread.stock else _sell(spread, sight, spread.plan.long, spread.spare(sight.now))
 
 
 def _close_package(spread: Spread, sight: Sight, units: int, why: str) -> Move | None:

@@ -83,9 +83,10 @@ def without_contracts(shares: Mapping[str, int], book: SpreadBook, expected: Map
         most = CONTRACT_SHARES * _gone(((spread.plan.short, spread.short) for spread in mine), shares)
         least = -CONTRACT_SHARES * _gone(((spread.plan.long, spread.long) for spread in mine), shares)
         surplus = there - expected.get(underlying, 0)
-        is_leaving = min(-stock, 0) <= surplus <= max(-stock, 0)
-        is_settling = is_leaving or (surplus % CONTRACT_SHARES == 0 and least <= surplus <= most)
-        left[underlying] = expected.get(underlying, 0) if is_settling else there
+        is_settling = surplus % CONTRACT_SHARES == 0 and least <= surplus <= most
+        # What is lacking is a spread's first, as far as it has shares.
+        gone = max(min(-surplus, stock), 0) if stock > 0 else min(max(-surplus, stock), 0)
+        left[underlying] = expected.get(underlying, 0) if is_settling else there + gone
     return left
 
 

@@ -61,12 +61,12 @@ class SpreadAccount:
         self._asked_at = now
         self._was_silent = not all(self._answered(book, now) for book in (self._book_activities, self._book_positions))
 
-    def shares_there(self, spread: Spread) -> int | None:
-        """Shares of an assignment that the account holds for a spread, as of the last answer; None where there was none."""
-        if self._positions is None:
-            return None
+    def shares_there(self, spread: Spread) -> int:
+        """Shares of an assignment that the account holds for a spread, as of the last answer; none where there was none: whoever
+        sells what may be gone sells somebody else's, or owes it."""
         underlying = spread.plan.underlying
-        left = self._positions.get(underlying, 0) - self._others_shares(underlying)
+        there = (self._positions or {}).get(underlying, 0)
+        left = min(there, there - self._others_shares(underlying))
         for each in sorted(self._beside(underlying), key=lambda each: each.plan.decided_at):
             if each.key == spread.key:
                 break
@@ -122,6 +122,7 @@ class SpreadAccount:
 
     def _book_positions(self, now: datetime) -> None:
         """What the positions say that the activities do not say yet: trades of others, and shares that came for contracts."""
+        self._positions = None
         positions = self._positions = self._activities.positions()
         if any(gap not in self._odd_since for gap in self._gaps(positions, now)):
             # What the desk's own orders did is heard before anything is concluded.
@@ -184,11 +185,13 @@ class SpreadAccount:
         mine, agreed = self._beside(gap.symbol), self._agreed_at.get(gap.symbol)
         if not gap.is_contract and any(spread.long and has_ended(spread.plan.long, now) for spread in mine):
             return []  # the bought puts may have taken the shares away: the broker tells
-        since = min(spread.plan.decided_at for spread in mine) if gap.is_contract else now - LOOK_BACK
+        # Shares may be sold before anybody has booked that they came.
+        begun = (spread.plan.decided_at if gap.is_contract else spread.since - LOOK_BACK for spread in mine)
+        since = min(begun)
         found = self._activities.trades([gap.symbol], since if agreed is None else max(since, agreed - NEWS_WITHIN))
         known = frozenset[str]().union(*(spread.settled for spread in mine))
         theirs = (each for each in found if self._desk.member_of(each.order_id, each.client_id) is None)
-        return [each for each in theirs if each.id not in known and each.order_id not in self._desk.differences.counted]
+        return [each for each in theirs if each.id not in known]
 
     def _inferred(
         self, gap: ContractBreak, since: datetime, positions: Mapping[str, int], now: datetime

@@ -12,10 +12,12 @@ from spread_worlds import LONG, SHORT, START
 
 from desk.core.ports import OptionActivity
 from desk.core.spread_moves import Cancel
+from desk.core.spread_reconcile import without_contracts
 from desk.domain.decisions import Mode
 from desk.domain.orders import Side
 from desk.domain.spreads import Settlement, SpreadPhase
 from desk.domain.steps import SpreadOrder
+from desk.runtime.spread_account import SpreadAccount
 
 NEXT_OPENING = datetime(2026, 1, 6, 14, 30, 5, tzinfo=START.tzinfo)
 ASSIGNED_AT_NIGHT = OptionActivity("night", SHORT, Settlement.ASSIGNED, 1, START + timedelta(hours=14))
@@ -196,3 +198,40 @@ def test_an_assignment_is_seen_though_an_exit_rests() -> None:
     assert (held.spread.stock, held.spread.short) == (100, 0)
     assert held.spread.phase is SpreadPhase.REPAIRING
     assert any(isinstance(step, Cancel) for step in held.outbox.sent)
+
+
+@pytest.mark.parametrize(("own", "sold"), [(50, 150), (100, 200), (50, 120)])
+def test_shares_that_a_person_sold_with_his_own_are_not_sold_again(own: int, sold: int) -> None:
+    """The account is compared before spreads are looked after, as at a start."""
+    held = Held()
+    held.desk.differences.foreign_is({"SPY": own})
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": own + 100}
+    held.look_often(NEXT_OPENING, (0,))
+    held.outbox.sent.clear()
+    left = {LONG: 1, "SPY": own + 100 - sold}
+    found = without_contracts(left, held.desk.spreads, {"SPY": own})
+    assert found == {"SPY": own - (sold - 100)}
+    held.desk.differences.foreign_is(found)
+    held.broker.held = left
+    account = SpreadAccount(held.desk, held.broker, timedelta(minutes=5))
+    account.ask(NEXT_OPENING + timedelta(minutes=1))
+    assert account.shares_there(held.spread) == 0
+
+
+def test_shares_are_not_sold_blind() -> None:
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": 100}
+    held.broker.broken = {"positions": ConnectionError("no answer")}
+    held.look_often(NEXT_OPENING, (0,))
+    assert held.spread.stock == 100 and held.share_orders() == []
+    held.broker.broken = {}
+    held.look_often(NEXT_OPENING, (1,))
+    assert held.share_orders() == [("sell", 100)]
+
+
+def test_the_covered_pair_is_left_though_the_shares_of_an_assignment_are_gone() -> None:
+    held = Held(contracts=2)
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {SHORT: -1, LONG: 2}
+    held.look_often(NEXT_OPENING, (0, 1))
+    (step, *_) = [each for each in held.outbox.sent if isinstance(each, SpreadOrder)]
+    assert (step.spec.quantity, len(step.spec.legs)) == (1, 2) and held.share_orders() == []
