@@ -64,6 +64,8 @@ class SpreadAccount:
     def shares_there(self, spread: Spread) -> int:
         """Shares of an assignment that the account holds for a spread, as of the last answer; none where there was none: whoever
         sells what may be gone sells somebody else's, or owes it."""
+        if spread.retry_at is not None and (self._asked_at is None or self._asked_at < spread.retry_at):
+            return 0  # a sale that counts as never sent may have come after all: an answer of after it says
         underlying = spread.plan.underlying
         there = (self._positions or {}).get(underlying, 0)
         left = min(there, there - self._others_shares(underlying))

@@ -14,6 +14,7 @@ from desk.core.ports import OptionActivity
 from desk.core.spread_moves import Cancel
 from desk.core.spread_reconcile import without_contracts
 from desk.domain.decisions import Mode
+from desk.domain.journal import BrokerRefusal
 from desk.domain.orders import Side
 from desk.domain.spreads import Settlement, SpreadPhase
 from desk.domain.steps import SpreadOrder
@@ -235,3 +236,18 @@ def test_the_covered_pair_is_left_though_the_shares_of_an_assignment_are_gone() 
     held.look_often(NEXT_OPENING, (0, 1))
     (step, *_) = [each for each in held.outbox.sent if isinstance(each, SpreadOrder)]
     assert (step.spec.quantity, len(step.spec.legs)) == (1, 2) and held.share_orders() == []
+
+
+def test_a_sale_that_counts_as_never_sent_is_repeated_only_after_the_account_was_asked() -> None:
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": 100}
+    keeper = held.keeper()
+    held.clock.move_to(NEXT_OPENING)
+    keeper.look(NEXT_OPENING)
+    sale = held.outbox.sent[-1]
+    held.desk.refused(BrokerRefusal(sale.key, None, None, "never reached the broker", explained=True, unsent=True))
+    held.broker.held = {LONG: 1}  # it came after all, and its news is late
+    for seconds in (6, 12, 29, 31, 45):
+        held.clock.move_to(NEXT_OPENING + timedelta(seconds=seconds))
+        keeper.look(held.clock.now())
+    assert held.share_orders() == [("sell", 100)]
