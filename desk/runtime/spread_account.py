@@ -31,7 +31,7 @@ SOON = timedelta(seconds=30)
 NEWS_WITHIN = timedelta(minutes=1)
 # A difference in positions that nothing explains is believed when it has lasted so long.
 BELIEVED_AFTER = timedelta(minutes=10)
-# An order that was asked to end so often hangs, and brings no news.
+# An order that was asked to end so often, half a minute apart, hangs: it brings no news, and no other is sent until it has ended.
 HANGS_AFTER_ASKS = 3
 # The broker's books of contracts that have ended are closed by then, whatever they say.
 OVERDUE_AFTER_SESSIONS = 2

@@ -8,13 +8,12 @@ from datetime import datetime
 from desk.core.spread_book import SpreadBook
 from desk.domain.spreads import Spread, SpreadPhase
 from desk.report.wording import count, dollars
+from desk.runtime.spread_account import HANGS_AFTER_ASKS
 from desk.runtime.spread_market import Asked, SpreadMarket
 from options.expirations import NEW_YORK
 from options.naming import spread_name
 
 REFUSALS_TO_TELL = 4
-# An order that was asked to end so often, half a minute apart, hangs: no other is sent until it has ended.
-ASKS_TO_TELL = 3
 LOOK_THERE = "Look at the account there"
 # What cannot happen without each of the prices.
 WAITING: Mapping[Asked, str] = {
@@ -55,7 +54,7 @@ class SpreadTeller:
 
 def saying(spread: Spread, market: SpreadMarket) -> str:
     """Where it goes and why, and what a person has to see to, in words that stay the same until that changes."""
-    hung = [order.spec.key for order in spread.working if order.asks >= ASKS_TO_TELL]
+    hung = [order.spec.key for order in spread.working if order.asks >= HANGS_AFTER_ASKS]
     if hung:
         return f"{spread.phase}, and the broker has not ended {hung[0]}, whatever it is asked. {LOOK_THERE}"
     is_left = spread.phase in (SpreadPhase.CLOSING, SpreadPhase.REPAIRING)
