@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from desk.loading import loading
 from desk.runtime.signals import end_on_signals, leave_on_signals
 
 
@@ -16,7 +17,8 @@ def main(argv: Sequence[str]) -> int:
     """Settings, then build, then run. Returns the exit code."""
     with leave_on_signals("Stopped before the run began; nothing was traded."):
         # Here and not at the top: loading takes seconds, in which a person may press Ctrl-C.
-        from desk.cli.trade import trade
+        with loading():
+            from desk.cli.trade import trade
 
         return trade(argv)
 

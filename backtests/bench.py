@@ -40,7 +40,7 @@ from benchmarks import (
 from benchmarks.decision import Decision
 from benchmarks.decision_rows import DecisionSize
 from benchmarks.exchange_rows import ExchangeFigures, ExchangeSize
-from benchmarks.isolated import isolated, warmed
+from benchmarks.isolated import isolated, prepare, warmed
 from benchmarks.live import Load, Pace
 from benchmarks.option_backtest import OptionRun
 from benchmarks.option_scan import Scan
@@ -239,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, help="how often everything is measured in turn")
     options = parser.parse_args(arguments)
     size = QUICK if options.quick else FULL
+    prepare(is_judged=size.is_judged)
     if options.rounds is not None:
         size = replace(size, rounds=max(options.rounds, 1))
     progress = Console(stderr=True, highlight=False)

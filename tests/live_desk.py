@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from preloaded import Script
 
 from desk.brokers.endpoint import Endpoint
 from desk.cli.errors import told_to_the_person
@@ -124,14 +122,11 @@ def live_run(
 
 
 @contextmanager
-def process(
-    exchange: ExchangeProcess, folder: RunFolder, strategy: str = "Buyer", **more: Any
-) -> Iterator[subprocess.Popen[str]]:
+def process(exchange: ExchangeProcess, folder: RunFolder, strategy: str = "Buyer", **more: Any) -> Iterator[Script]:
     """A desk in a process, killed at the end if it lives still; what it says comes on its standard output."""
     given = {"url": exchange.url, "keys": [exchange.api_key, exchange.api_secret], "folder": str(folder.path)}
-    command = [sys.executable, str(Path(__file__)), json.dumps({**given, "strategy": strategy, **more})]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as child:
+    words = [Path(__file__), json.dumps({**given, "strategy": strategy, **more})]
+    with Script(words, Path.cwd(), is_one_stream=True) as child:
         try:
             yield child
         finally:
@@ -164,6 +159,4 @@ def main(given: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    # A shell that has put the tests into the background lets its children ignore Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(json.loads(sys.argv[1])))

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, set_forkserver_preload, set_start_method
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
@@ -17,11 +17,18 @@ Result = TypeVar("Result")
 WARM_UP = Task(symbols=3, sessions=160)
 
 
+def prepare(*, is_judged: bool) -> None:
+    """Call once. Figures that count come from processes that load all they need; those that do not may share the loading."""
+    set_start_method("spawn" if is_judged else "forkserver", force=True)
+    if not is_judged:
+        set_forkserver_preload(["desk.runtime.exchange_run", "lumibot.backtesting", "lumibot.strategies.strategy"])
+
+
 def isolated(work: Callable[..., Result], *arguments: object) -> Result:
     """Result of `work(*arguments)` in a fresh process and an empty working directory; its exception is the caller's."""
     with (
         TemporaryDirectory(prefix="bench-") as folder,
-        ProcessPoolExecutor(1, get_context("spawn"), initializer=_move_in, initargs=(folder,)) as pool,
+        ProcessPoolExecutor(1, get_context(), initializer=_move_in, initargs=(folder,)) as pool,
     ):
         return pool.submit(work, *arguments).result()
 

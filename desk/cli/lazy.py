@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from desk.loading import loading
+
 
 class LazyGroup(TyperGroup):
     """Contexts and commands are Click's, which some versions of Typer bring along as their own.
@@ -29,7 +31,8 @@ class LazyGroup(TyperGroup):
 
 def _command(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    found: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
+    with loading():
+        found: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
     group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     group.callback()(_nothing)  # with one a Typer is a group, however few commands it has
     if isinstance(found, typer.Typer):

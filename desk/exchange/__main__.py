@@ -1,7 +1,7 @@
 """`python -m desk.exchange --child SETTINGS`: the exchange as another program's child. By hand it is `desk exchange serve`.
 
 It says where it listens in one JSON line, and leaves, its state saved, when its standard input ends. SETTINGS is the JSON that
-`desk.exchange.process.as_text` makes; keys come from the environment.
+`desk.exchange.child_settings.as_text` makes; keys come from the environment.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import logging
 import sys
 import threading
 
-from desk.domain.errors import DeskError, UsageError
-from desk.exchange.process import from_text
-from desk.exchange.serve import Stop, build, environment, listen, serve, url_of
+from desk.loading import loading
+
+with loading():
+    from desk.domain.errors import DeskError, UsageError
+    from desk.exchange.child_settings import from_text
+    from desk.exchange.serve import Stop, build, environment, listen, serve, url_of
 
 
 def main(argv: list[str]) -> int:

@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import preloaded
 import pytest
 
 from desk.runtime.run_folder import RunFolder
@@ -22,8 +23,7 @@ EXCHANGE = ("--strategy", "combined", "--broker", "exchange", "--sessions", "1")
 
 def trade(cwd: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), **environ}
-    command = [sys.executable, str(ROOT / "live_trader.py"), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=clean, timeout=60)
+    return preloaded.run([ROOT / "live_trader.py", *arguments], cwd, clean)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

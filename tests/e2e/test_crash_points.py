@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -50,8 +50,7 @@ def trade(folder: Path, where: str, number: int, *arguments: str) -> subprocess.
     script.write_text(TRADER.format(root=str(ROOT), crashed=CRASHED))
     config = str(folder / "plain.yaml")
     Path(config).write_text("confidence_gate: report\nhedging: false\n")
-    command = [sys.executable, str(script), where, str(number), "--config", config, "--json", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, timeout=90)
+    return preloaded.run([script, where, str(number), "--config", config, "--json", *arguments], folder)
 
 
 def started(folder: Path, where: str = "never", number: int = 0) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -13,9 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "backtests" / "crash_showcase.py"
 
 
 def showcase(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], check=False, capture_output=True, text=True, cwd=folder, timeout=120
-    )
+    return preloaded.run([SCRIPT, *arguments], folder, timeout=120)
 
 
 def test_the_run_is_found_where_the_arguments_put_it(tmp_path: Path) -> None:

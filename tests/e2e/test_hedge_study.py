@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -23,8 +24,7 @@ STRETCH = ("--start", "2009-06-01", "--end", "2009-11-30", "--draws", "200", "--
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    return preloaded.run([SCRIPT, *arguments], ROOT, timeout=300)
 
 
 @pytest.fixture(scope="module")

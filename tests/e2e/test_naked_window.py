@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 # A desk at an exchange on the wall clock, and a replay.
@@ -22,8 +21,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The figures of one move of each kind and of a few sessions; run in a folder of its own so that leftovers are seen."""
     folder = tmp_path_factory.mktemp("naked")
     script = ROOT / "backtests" / "naked_window.py"
-    command = [sys.executable, str(script), "--trims", "1", "--sessions", str(SESSIONS), "--json", "figures.json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = preloaded.run([script, "--trims", "1", "--sessions", str(SESSIONS), "--json", "figures.json"], folder, timeout=280)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     assert max(len(line) for line in done.stdout.splitlines()) <= 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -19,9 +19,7 @@ TRADING = "combined:confidence_gate=report"
 
 def desk(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """`desk` in a process of its own, from an empty folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "desk.cli.main", *words], cwd=folder, capture_output=True, text=True, timeout=110, check=False
-    )
+    done = preloaded.run(["-m", "desk.cli.main", *words], folder, timeout=110)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -78,10 +76,8 @@ def test_one_block_of_the_whole_length_tells_what_the_run_was(tmp_path):
 def test_a_journaled_run_is_drawn_without_running_it_again(tmp_path):
     trade = ["--broker", "exchange", "--sessions", "4", "--runs", str(tmp_path / "runs")]
     script = Path(__file__).parents[2] / "live_trader.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--strategy", "combined", *trade], cwd=tmp_path, capture_output=True, check=False
-    )
-    assert run.returncode == 0, run.stderr.decode()
+    run = preloaded.run([script, "--strategy", "combined", *trade], tmp_path)
+    assert run.returncode == 0, run.stderr
     folder = next((tmp_path / "runs").iterdir())
     printed = desk(tmp_path, "monte-carlo", str(folder), "--draws", "20").stdout
     assert "From 4 sessions" in printed and "Null test" in printed and "says nothing about future returns" in printed

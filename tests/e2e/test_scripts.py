@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -18,8 +17,7 @@ SESSIONS = 3
 
 def run(folder: Path, script: str, *arguments: str) -> str:
     """What `script` prints, run from a folder of its own so that leftovers are seen."""
-    command = [sys.executable, str(ROOT / "backtests" / script), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = preloaded.run([ROOT / "backtests" / script, *arguments], folder, timeout=280)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout

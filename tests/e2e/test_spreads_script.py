@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 from recorded_spreads import DAYS, ENTRY, FIRST, Story
 
@@ -14,8 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "backtests" / "spreads.py"
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    return preloaded.run([SCRIPT, *arguments], folder, timeout=100)
 
 
 def recorded(folder: Path) -> Path:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -14,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def said(folder: Path, *words: str) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+    done = preloaded.run(words, folder, timeout=110)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 # Four whole runs, each with a fresh exchange, twice.
@@ -23,8 +22,7 @@ def run(folder: Path, *arguments: str) -> tuple[str, Figures]:
     """What the script prints, and its figures by column; run in a folder of its own so that leftovers are seen."""
     there = {path.name for path in folder.iterdir()}
     script = ROOT / "backtests" / "stock_lumibot_unprotected.py"
-    command = [sys.executable, str(script), "--sessions", str(SESSIONS), "--json", "figures.json", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = preloaded.run([script, "--sessions", str(SESSIONS), "--json", "figures.json", *arguments], folder, timeout=280)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     assert {path.name for path in folder.iterdir()} - there == {"figures.json"}

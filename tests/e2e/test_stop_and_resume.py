@@ -11,17 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import preloaded
 import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TRADE = [sys.executable, str(ROOT / "live_trader.py"), "--config", str(ROOT / "config" / "showcase.yaml"), "--json"]
+TRADE = [str(ROOT / "live_trader.py"), "--config", str(ROOT / "config" / "showcase.yaml"), "--json"]
 SESSIONS = "14"
 
 
-def started(runs: Path, *more: str) -> subprocess.Popen[str]:
+def started(runs: Path, *more: str) -> preloaded.Script:
     command = [*TRADE, "--strategy", "combined", "--broker", "exchange", "--sessions", SESSIONS, "--runs", str(runs), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=runs.parent)
+    return preloaded.Script(command, runs.parent)
 
 
 def last_json(stdout: str) -> dict[str, Any]:
@@ -67,9 +68,7 @@ def test_a_stopped_run_says_what_is_open_and_a_resumed_one_ends_as_if_it_had_nev
     assert f"--resume {folder}" in stderr
     assert seconds < 30, "a hang; the promise of five seconds is measured by the benchmark, not here"
 
-    resumed = subprocess.run(
-        [*TRADE, "--resume", str(folder)], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120
-    )
+    resumed = preloaded.run([*TRADE, "--resume", str(folder)], tmp_path, timeout=120)
     assert resumed.returncode == 0, resumed.stderr
     ended = last_json(resumed.stdout)
     ended.pop("wall_seconds")
@@ -80,8 +79,7 @@ def test_a_finished_run_can_be_resumed_and_changes_nothing(tmp_path: Path) -> No
     runs = tmp_path / "runs"
     process = started(runs, "--sessions", "2")
     first, _ = process.communicate(timeout=60)
-    command = [*TRADE, "--resume", str(runs / "combined-exchange")]
-    again = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    again = preloaded.run([*TRADE, "--resume", str(runs / "combined-exchange")], tmp_path)
     assert again.returncode == 0, again.stderr
     before, after = last_json(first), last_json(again.stdout)
     assert {**before, "wall_seconds": 0} == {**after, "wall_seconds": 0}
@@ -97,7 +95,7 @@ def until(happened: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_program_loads_ends_it_without_a_traceback(tmp_path: Path, number: signal.Signals) -> None:
     # The interpreter itself tells of each module that it has loaded.
-    command = [sys.executable, "-X", "importtime", *TRADE[1:], "--strategy", "combined", "--broker", "exchange"]
+    command = [sys.executable, "-X", "importtime", *TRADE, "--strategy", "combined", "--broker", "exchange"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as child:
         assert child.stderr is not None
         while not child.stderr.readline().rstrip().endswith(" numpy.version"):

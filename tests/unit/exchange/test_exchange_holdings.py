@@ -16,8 +16,8 @@ from desk.data.directory import load_directory
 from desk.domain.errors import ConfigurationError, UsageError
 from desk.exchange import state
 from desk.exchange.account_file import load_accounts
+from desk.exchange.child_settings import as_text, from_text, variables
 from desk.exchange.config import AccountConfig, ExchangeConfig, holdings_of
-from desk.exchange.process import as_text, from_text, variables
 from desk.exchange.venue import Exchange
 
 New = Callable[..., Any]

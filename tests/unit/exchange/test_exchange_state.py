@@ -14,10 +14,10 @@ import pytest
 
 from desk.domain.errors import ConfigurationError
 from desk.exchange import state
+from desk.exchange.child_settings import as_text, from_text, variables
 from desk.exchange.codec import decode, encode
 from desk.exchange.config import AccountConfig, ExchangeConfig
 from desk.exchange.machine.book import MEASURED_LATENCY, Book, Due, Holding, Timer
-from desk.exchange.process import as_text, from_text, variables
 from desk.exchange.switches import Switches
 
 NOW = datetime(2008, 9, 2, 14, 0, 0, 5, tzinfo=UTC)
