@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
-from spread_endings import closed, contracts_end, settlements, somebody_sells
+from spread_endings import closed, contracts_end, settlements, somebody_trades
 from spread_worlds import (
     CLOSES,
     FIRST,
@@ -63,7 +63,7 @@ def changes(world: World) -> Iterator[Change]:
     for message in world.on_the_way:
         yield from _message_goes_on(world, message)
     yield from contracts_end(world)
-    yield from somebody_sells(world)
+    yield from somebody_trades(world)
     yield from settlements(world)
     yield from _roll_is_prepared(world)
 
@@ -99,7 +99,7 @@ def sights(world: World, key: str) -> Iterator[tuple[Sight, bool]]:
         wish = None if turn is None else SpreadTurned(key, turn, "a rule says so")
         for may_open in (True, False) if is_early else (True,):
             for quotes in markets:
-                there = max(0, world.of(SHARES))
+                there = max(0, -world.of(SHARES) if spread.stock < 0 else world.of(SHARES))
                 sight = Sight(world.now, world.is_open, may_open, has_ended, quotes, wish, partner, shares_there=there)
                 yield sight, may_open and quotes is GOOD and turn is not Turn.ROLL
 

@@ -1,4 +1,4 @@
-"""How contracts of a world end without an order, what somebody else sells of the shares that came, and what the account tells."""
+"""How contracts of a world end without an order, what somebody else trades of their shares, and what the account tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from spread_worlds import FIRST, LONG, SHARES, SHORT, STRIKES, Change, Ended, S, World
 
 from desk.core.spread_life import SEEN
-from desk.domain.spreads import Settlement, SpreadSettled
+from desk.domain.spreads import Settlement, Spread, SpreadSettled
 
 
 def closed(world: World) -> World:
@@ -62,11 +62,8 @@ def settlements(world: World) -> Iterator[Change]:
     """The account tells: by an activity, or by its positions before that."""
     spread = world.spreads[FIRST]
     for each in world.ended:
-        held = {SHORT: spread.short, LONG: spread.long, SHARES: spread.stock}[each.said.symbol]
-        if each.said.symbol == SHARES and held < -each.said.shares:
-            continue  # nor a sale of shares of which it does not know
-        if held + spread.inferred.get((each.said.symbol, each.said.kind), 0) < each.said.contracts:
-            continue  # of contracts that the desk does not know of yet it takes no activity for its own
+        if not _is_known(spread, each.said):
+            continue
         left = tuple(other for other in world.ended if other is not each)
         yield Change("an activity is told", world.but(ended=left, book=world.book.settled(each.said, world.now)))
         is_assigned = each.said.kind is Settlement.ASSIGNED
@@ -81,17 +78,28 @@ def settlements(world: World) -> Iterator[Change]:
             yield Change("shares are seen", world.but(ended=(*left, replace(each, is_seen=True)), book=book), False)
 
 
-def somebody_sells(world: World) -> Iterator[Change]:
-    """A hundred shares of an assignment, but none that an order of the desk's sells or may still sell."""
+def _is_known(spread: Spread, said: SpreadSettled) -> bool:
+    """Whether the desk knows of what an activity ends: of contracts that it does not know of yet it takes none for its own, nor a
+    trade of such shares."""
+    if said.symbol == SHARES:
+        return spread.stock * -said.shares >= said.shares**2
+    held = {SHORT: spread.short, LONG: spread.long}[said.symbol]
+    return held + spread.inferred.get((said.symbol, said.kind), 0) >= said.contracts
+
+
+def somebody_trades(world: World) -> Iterator[Change]:
+    """A hundred shares of an assignment are sold, or such as are short for an exercise bought back, but none that an order of the
+    desk's trades or may still trade."""
     working = (*(order for order in world.orders if not order.is_over), *world.on_the_way)
     is_set_aside = any(each.spec.symbol == SHARES and not each.spec.legs for each in working)
-    if not (world.may_sell and world.is_open and world.of(SHARES) > 0) or is_set_aside:
+    if not (world.may_sell and world.is_open and world.of(SHARES)) or is_set_aside:
         return
-    price = Decimal(93)
-    said = SpreadSettled(FIRST, SHARES, Settlement.TRADED, 0, -100, price, f"{SHARES}:{world.may_sell}")
-    held = MappingProxyType({**world.held, SHARES: world.of(SHARES) - 100})
-    cash, ended = world.cash_usd + 100 * price, (*world.ended, Ended(said))
-    yield Change("somebody sells shares", world.but(held=held, cash_usd=cash, ended=ended, may_sell=world.may_sell - 1), False)
+    price, shares = Decimal(93), -100 if world.of(SHARES) > 0 else 100
+    said = SpreadSettled(FIRST, SHARES, Settlement.TRADED, 0, shares, price, f"{SHARES}:{world.may_sell}")
+    held = MappingProxyType({**world.held, SHARES: world.of(SHARES) + shares})
+    cash, ended = world.cash_usd - shares * price, (*world.ended, Ended(said))
+    name = "somebody sells shares" if shares < 0 else "somebody buys shares back"
+    yield Change(name, world.but(held=held, cash_usd=cash, ended=ended, may_sell=world.may_sell - 1), False)
 
 
 def _is_traded(world: World) -> bool:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from spread_broker import changes
-from spread_worlds import FIRST, PAIRS, Change, World, shape_of
+from spread_worlds import FIRST, PAIRS, SHARES, Change, World, shape_of
 
 from desk.core.spread_life import REFUSALS_BEFORE_LEGS
 from desk.core.spread_moves import ASK_AGAIN, REFUSALS_OF_AN_ENTRY
-from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent
+from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent, Side
 from desk.domain.spreads import Manner, Spread, SpreadPhase, Working
 
 
@@ -118,6 +118,7 @@ def problems(world: World) -> Iterator[str]:
     for key, spread in world.spreads.items():
         yield from _bare(world, key)
         yield from _twice(world, spread)
+    yield from _through_zero(world)
     if not world.is_told:
         return
     for key, spread in world.spreads.items():
@@ -154,6 +155,15 @@ def _twice(world: World, spread: Spread) -> Iterator[str]:
     opening = sum(order.left for order in world.orders if opens(order.spec) and order.spec.key not in late)
     if opening - world.of(PAIRS[FIRST][0]) > spread.plan.contracts:
         yield f"{spread.key} may sell more than {spread.plan.contracts} contracts"
+
+
+def _through_zero(world: World) -> Iterator[str]:
+    """Orders for shares that are not there to sell, or not short."""
+    for order in world.orders:
+        if order.left and order.spec.symbol == SHARES and not order.spec.legs:
+            owned = world.of(SHARES) * (1 if order.spec.side is Side.SELL else -1)
+            if order.left > owned:
+                yield f"{order.spec.side} {order.left} shares of {owned}"
 
 
 def opens(spec: OrderSpec) -> bool:

@@ -141,8 +141,8 @@ class World(Kept):
     """`held` are the broker's positions, `cash_usd` what trades and settlements there came to.
 
     Of what may go wrong from here on: `may_lose` messages of orders with `loses_from` legs at least are lost, and `may_assign`
-    early assignments happen; `may_sell` times somebody else sells shares of them. Unless it `may_refuse`, the broker takes
-    whatever it can; unless it `may_close`, the market is open.
+    early assignments happen; `may_sell` times somebody else sells shares of them, or buys short ones back. Unless it
+    `may_refuse`, the broker takes whatever it can; unless it `may_close`, the market is open.
     """
 
     book: SpreadBook

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from alpaca.common.exceptions import APIError
 from rich.console import Console
 
 from desk.brokers.alpaca_clients import trading_client
@@ -16,6 +17,7 @@ from desk.cli.trade_alpaca import endpoint_of
 from desk.core.protect import Stamp
 from desk.core.reconcile import adoption
 from desk.core.residue import whole
+from desk.core.spread_reconcile import without_contracts
 from desk.domain.decisions import FixedExit
 from desk.domain.errors import UsageError
 from desk.domain.journal import SharesAdopted
@@ -66,41 +68,69 @@ def adopt_shares(
             "run's account"
         )
     symbol, shares = wanted
-    position = _position(endpoint, symbol)
+    positions = _positions(endpoint)
+    if symbol not in positions:
+        raise UsageError(f"desk adopt {symbol}: the account holds no {symbol}; write the symbol as the broker does")
     with stopped_desk(folder, settings.journal_url, f"desk adopt {symbol}") as (desk, journal):
         stamp = Stamp(journal.nonce, SystemClock().now())
-        count = _free(desk, symbol, shares, position)
-        spec = adoption(stamp, symbol, count, float(position.current_price), _exits(settings.behaviour))
-        left = whole(position.qty) - desk.book.shares_of(symbol) - count
-        adopted = SharesAdopted(spec, Decimal(str(spec.limit_price)), reason.strip(), left)
+        there = _shares_of(desk, symbol, positions)
+        count = there.adopted(shares)
+        number = 1 + len(desk.book.trades_of(symbol))
+        spec = adoption(stamp, symbol, count, float(positions[symbol].current_price), _exits(settings.behaviour), number)
+        adopted = SharesAdopted(spec, Decimal(str(spec.limit_price)), reason.strip(), there.theirs - count)
         desk.adopt_shares(adopted)
     return adopted
 
 
-def _position(endpoint: Endpoint, symbol: str) -> Any:
-    try:
-        return trading_client(endpoint).get_open_position(symbol)
-    except APIError as error:
-        if error.status_code != 404:
-            raise
-        raise UsageError(f"desk adopt {symbol}: the account holds no {symbol}; write the symbol as the broker does") from None
+def _positions(endpoint: Endpoint) -> Mapping[str, Any]:
+    api: Any = trading_client(endpoint)
+    return {str(position.symbol): position for position in api.get_all_positions()}
 
 
-def _free(desk: Desk, symbol: str, wanted: int | None, position: Any) -> int:
-    """How many shares are adopted: at most those that are neither the desk's nor held by an open order."""
-    foreign = int(float(position.qty)) - desk.book.shares_of(symbol)
-    count = foreign if wanted is None else wanted
-    if count < 1 or count > foreign:
-        raise UsageError(
-            f"desk adopt {symbol}: of {position.qty} shares in the account {max(foreign, 0)} are not the desk's; "
-            f"give at most so many with --shares"
-        )
-    if count > float(position.qty_available):
-        raise UsageError(
-            f"desk adopt {symbol}: open orders hold all but {position.qty_available} of the shares; cancel those orders first, "
-            "since the desk's own exits need the shares"
-        )
-    return count
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Whole shares of `symbol` in the account: `theirs` are somebody else's, `of_spreads` came for contracts of option spreads,
+    booked or not, below zero where they are owed; `free` are all that no open order holds."""
+
+    symbol: str
+    held: int
+    theirs: int
+    of_spreads: int
+    free: int
+
+    def adopted(self, wanted: int | None) -> int:
+        """How many are given to the desk, None for all: at most those that are somebody else's and free. Raises UsageError."""
+        count = self.theirs if wanted is None else wanted
+        if count < 1 or count > self.theirs:
+            raise UsageError(
+                f"desk adopt {self.symbol}: of {self.held} shares in the account {max(self.theirs, 0)} are not the desk's; "
+                f"give at most so many with --shares{self._about_spreads()}"
+            )
+        # Of those that are free a spread's come first: its shares are in no order until the desk sells them.
+        free = max(0, self.free - max(0, self.of_spreads))
+        if count > free:
+            holders = "open orders and an option spread hold" if self.of_spreads else "open orders hold"
+            raise UsageError(
+                f"desk adopt {self.symbol}: {holders} all but {free} of the shares; cancel those orders first, since the desk's "
+                f"own exits need the shares{self._about_spreads()}"
+            )
+        return count
+
+    def _about_spreads(self) -> str:
+        if self.of_spreads > 0:
+            return f". Of the shares {self.of_spreads} belong to an option spread; the desk sells them itself"
+        if self.of_spreads < 0:
+            return f". An option spread owes {-self.of_spreads} shares; the desk buys them back itself"
+        return ""
+
+
+def _shares_of(desk: Desk, symbol: str, positions: Mapping[str, Any]) -> _Shares:
+    """Whose the shares of `symbol` are, by the journal and the broker's positions of now."""
+    shares = {each: whole(position.qty) for each, position in positions.items()}
+    held, ours = shares[symbol], desk.book.shares_of(symbol)
+    expected = {symbol: ours + desk.differences.foreign.get(symbol, 0)}
+    stocks = without_contracts(shares, desk.spreads, expected).get(symbol, 0)
+    return _Shares(symbol, held, stocks - ours, held - stocks, whole(positions[symbol].qty_available or 0))
 
 
 def _exits(behaviour: Behaviour) -> FixedExit:

@@ -40,7 +40,7 @@ class Sight:
     opens anything now; `has_ended` whether its contracts have seen their last trade. `wish` is what a rule or a person wants.
     `partner` is the spread that it is rolled into, or comes from. `unquoted_since` is when the two were last quoted honestly, of
     an open market, None while they are. With `waits` an exit that nothing hurries is not begun yet. `shares_there` are shares
-    of the underlying that the account holds for this spread, None where nobody has asked.
+    of its stock that the account holds, or owes, for this spread, above zero; None where nobody has asked.
     """
 
     now: datetime
@@ -309,10 +309,10 @@ def _sell(spread: Spread, sight: Sight, symbol: str, count: int) -> Move | None:
 
 
 def _sell_shares(spread: Spread, sight: Sight) -> SpreadOrder | None:
-    """Shares that nobody wanted go at the market; the bought put protects them until they have. Where they are gone already,
-    somebody else may have sold them: it stays until that is known."""
+    """Shares that nobody wanted go at the market, and such as are short come back; the bought put protects them until they have.
+    Where they are gone already, somebody else may have traded them: it stays until that is known."""
     side, count = Side.SELL if spread.stock > 0 else Side.BUY, abs(spread.stock)
-    if side is Side.SELL and sight.shares_there is not None:
+    if sight.shares_there is not None:
         count = min(count, max(0, sight.shares_there))
     if not count:
         return None

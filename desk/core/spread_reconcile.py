@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from desk.core.reconcile import BrokerView
 from desk.core.spread_book import SpreadBook
 from desk.domain.options import CONTRACT_SHARES
+from desk.domain.spreads import Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,22 @@ def share_breaks(book: SpreadBook, positions: Mapping[str, int], others: Callabl
     stock: Counter[str] = Counter()
     for spread in book.open.values():
         stock[spread.plan.underlying] += spread.stock
-    held = ((symbol, count) for symbol, count in sorted(stock.items()) if count)
-    found = (ContractBreak(symbol, count, positions.get(symbol, 0) - others(symbol), is_contract=False) for symbol, count in held)
+    there = {symbol: shares_of_spreads(positions.get(symbol, 0), others(symbol), count) for symbol, count in stock.items()}
+    found = (ContractBreak(symbol, count, there[symbol], is_contract=False) for symbol, count in sorted(stock.items()) if count)
     return tuple(each for each in found if each.lacking)
+
+
+def shares_of_spreads(there: int, others: int, stock: int) -> int:
+    """What of the shares that an account holds is spreads', which have `stock` of them, beside what `others` have. Of shares that
+    are to be sold no more than the account has: those that went into somebody's short position are not there to sell."""
+    return min(there, there - others) if stock > 0 else there - others
+
+
+def beside(book: SpreadBook, symbol: str) -> list[Spread]:
+    """Open spreads on the underlying of a contract, or on that underlying."""
+    every = book.open.values()
+    mine = {spread.plan.underlying for spread in every if symbol in (spread.plan.short, spread.plan.long, spread.plan.underlying)}
+    return [spread for spread in every if spread.plan.underlying in mine]
 
 
 def without_spreads(view: BrokerView, book: SpreadBook, expected: Mapping[str, int]) -> BrokerView:
@@ -72,22 +86,29 @@ def without_spreads(view: BrokerView, book: SpreadBook, expected: Mapping[str, i
 
 
 def without_contracts(shares: Mapping[str, int], book: SpreadBook, expected: Mapping[str, int]) -> dict[str, int]:
-    """Shares by symbol that are not a spread's. Shares of an assignment that are gone are the spread's matter as well: its own
-    sale is not told yet, or somebody else has sold them."""
+    """Shares by symbol that are not a spread's. What is more or less than `expected` is somebody else's as far as neither
+    contracts that are gone explain it, whose end nobody has booked yet, nor shares of an assignment that are gone: the desk's own
+    sale is not told yet, or somebody else has sold them. What was taken for the contracts' and is not is seen once their end is
+    booked.
+    """
     contracts = book.every_contract()
     left = {symbol: count for symbol, count in shares.items() if symbol not in contracts}
     for underlying in {spread.plan.underlying for spread in book.open.values()}:
-        mine = [spread for spread in book.open.values() if spread.plan.underlying == underlying]
+        mine = beside(book, underlying)
         stock = sum(spread.stock for spread in mine)
-        there = left.get(underlying, 0) - stock
+        usual = expected.get(underlying, 0)
         most = CONTRACT_SHARES * _gone(((spread.plan.short, spread.short) for spread in mine), shares)
         least = -CONTRACT_SHARES * _gone(((spread.plan.long, spread.long) for spread in mine), shares)
-        surplus = there - expected.get(underlying, 0)
-        is_settling = surplus % CONTRACT_SHARES == 0 and least <= surplus <= most
+        # Part of what came may be sold again, so that all that the contracts may have brought is theirs.
+        surplus = _beyond(left.get(underlying, 0) - stock - usual, least, most)
         # What is lacking is a spread's first, as far as it has shares.
-        gone = max(min(-surplus, stock), 0) if stock > 0 else min(max(-surplus, stock), 0)
-        left[underlying] = expected.get(underlying, 0) if is_settling else there + gone
+        left[underlying] = usual + _beyond(surplus, min(-stock, 0), max(-stock, 0))
     return left
+
+
+def _beyond(count: int, least: int, most: int) -> int:
+    """What of a count lies outside of two bounds."""
+    return count - max(least, min(most, count))
 
 
 def _gone(ours: Iterable[tuple[str, int]], there: Mapping[str, int]) -> int:

@@ -20,7 +20,7 @@ REASON = "found in the account without exits of the desk's"
 
 @dataclass(frozen=True)
 class FoundPositions:
-    """Takes over what is there and free: whole shares that are long, not the desk's, and not held by somebody's open order.
+    """Takes over what is there and free: whole shares that are long, a person's and no spread's, and not held by an open order.
 
     `nonce` is the journal's; `rule` places the exits.
     """
@@ -50,17 +50,17 @@ class FoundPositions:
         return adopted
 
     def _adopted(self, position: Any, ours: int, foreign: int) -> SharesAdopted | None:
-        # No more than what is known as somebody else's: a fill of the desk's own may be in the position and not in the book yet.
+        # No more than what is known as somebody else's. What is there beyond that came for a spread, whether that is booked or
+        # not, or with a fill of the desk's own that is not in the book yet; it may be all that is in no open order.
         held, free = whole(position.qty), whole(position.qty_available or 0)
-        count = min(held - ours, free, foreign)
+        count = min(held - ours, free - max(0, held - ours - foreign), foreign)
         if count < 1 or str(getattr(position.asset_class, "value", position.asset_class)) != "us_equity":
             return None
         paid, now = float(position.avg_entry_price), float(position.current_price or 0)
         base = self._base(paid, now)
         number = 1 + len(self.desk.book.trades_of(position.symbol))
         spec = adoption(Stamp(self.nonce, self.clock.now()), position.symbol, count, base, self.rule, number)
-        left = held - ours - count
-        return SharesAdopted(spec, Decimal(str(paid)), REASON, left, self.rule)
+        return SharesAdopted(spec, Decimal(str(paid)), REASON, foreign - count, self.rule)
 
     def _base(self, paid: float, now: float) -> float:
         """What the exits are measured from: what was paid, unless the market is beyond one of them already."""

@@ -13,12 +13,14 @@ from alpaca.common.exceptions import APIError
 from requests import RequestException
 
 from desk.core.ports import OptionActivities, OptionActivity
-from desk.core.spread_reconcile import ContractBreak, contract_breaks, share_breaks
+from desk.core.spread_reconcile import ContractBreak, beside, contract_breaks, share_breaks
 from desk.core.spread_settlements import contradicts, noted, seen, settlements, share_trades
 from desk.domain.options import CONTRACT_SHARES
 from desk.domain.spreads import Settlement, Spread, SpreadSettled
-from desk.runtime.contract_days import has_ended, is_session_after
+from desk.runtime.contract_days import has_ended, is_session_after, last_close
 from desk.runtime.desk import Desk
+from desk.runtime.others_trades import NEWS_WITHIN, OthersTrades
+from desk.runtime.spread_shares import SpreadShares
 
 log = logging.getLogger(__name__)
 # Activities of a spread's last days come the next morning; a long weekend may lie between.
@@ -27,8 +29,6 @@ LOOK_BACK = timedelta(days=7)
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError)
 # The account is asked again so soon where a refusal hints at an assignment, a difference is new, or shares are to be sold.
 SOON = timedelta(seconds=30)
-# What an order did is heard within that; a difference is explained only when it has lasted as long.
-NEWS_WITHIN = timedelta(minutes=1)
 # A difference in positions that nothing explains is believed when it has lasted so long.
 BELIEVED_AFTER = timedelta(minutes=10)
 # An order that was asked to end so often, half a minute apart, hangs: it brings no news, and no other is sent until it has ended.
@@ -49,8 +49,8 @@ class SpreadAccount:
         self._resync = resync
         self._asked_at: datetime | None = None
         self._was_silent = False
-        self._positions: Mapping[str, int] | None = None
-        self._agreed_at: dict[str, datetime] = {}
+        self._shares = SpreadShares(desk)
+        self._trades = OthersTrades(desk, activities)
         self._odd_since: dict[ContractBreak, datetime] = {}
         self._gone_since: dict[tuple[str, int], datetime] = {}
 
@@ -62,18 +62,11 @@ class SpreadAccount:
         self._was_silent = not all(self._answered(book, now) for book in (self._book_activities, self._book_positions))
 
     def shares_there(self, spread: Spread) -> int:
-        """Shares of an assignment that the account holds for a spread, as of the last answer; none where there was none: whoever
-        sells what may be gone sells somebody else's, or owes it."""
+        """Shares of its stock that the account holds, or owes, for a spread, as of the last answer, above zero; none where there
+        was none: whoever sells what may be gone sells somebody else's, or owes it."""
         if spread.retry_at is not None and (self._asked_at is None or self._asked_at < spread.retry_at):
-            return 0  # a sale that counts as never sent may have come after all: an answer of after it says
-        underlying = spread.plan.underlying
-        there = (self._positions or {}).get(underlying, 0)
-        left = min(there, there - self._others_shares(underlying))
-        for each in sorted(self._beside(underlying), key=lambda each: each.plan.decided_at):
-            if each.key == spread.key:
-                break
-            left -= each.stock
-        return max(0, min(spread.stock, left))
+            return 0  # an order that counts as never sent may have come after all: an answer of after it says
+        return self._shares.there(spread)
 
     def _patience(self, now: datetime) -> timedelta:
         is_urgent = any(spread.refusals or spread.stock for spread in self._desk.spreads.open.values())
@@ -100,6 +93,7 @@ class SpreadAccount:
         since = min([now - LOOK_BACK, *(spread.plan.decided_at for spread in book.open.values())])
         known = frozenset[str]().union(*(spread.settled for spread in (*book.open.values(), *book.closed.values())))
         for activity in self._activities.since(since):
+            self._trades.told(activity)
             if activity.id not in known:
                 self._book_activity(activity, now)
 
@@ -124,8 +118,8 @@ class SpreadAccount:
 
     def _book_positions(self, now: datetime) -> None:
         """What the positions say that the activities do not say yet: trades of others, and shares that came for contracts."""
-        self._positions = None
-        positions = self._positions = self._activities.positions()
+        self._shares.ask()
+        positions = self._activities.positions()
         if any(gap not in self._odd_since for gap in self._gaps(positions, now)):
             # What the desk's own orders did is heard before anything is concluded.
             self._resync()
@@ -134,40 +128,38 @@ class SpreadAccount:
             if now - since >= NEWS_WITHIN and self._is_quiet(gap, now):
                 self._answered(partial(self._explain, gap, since, positions), now)
         for spread in tuple(self._desk.spreads.open.values()):
-            self._book_end(spread, positions, now)
+            self._answered(partial(self._book_end, spread, positions), now)
+        self._shares.answered(positions)
         self._believe([gap for gap in self._gaps(positions, now) if self._is_quiet(gap, now)], now)
 
     def _gaps(self, positions: Mapping[str, int], now: datetime) -> list[ContractBreak]:
         """Differences in what spreads hold; notes what agrees."""
         book = self._desk.spreads
-        found = [*contract_breaks(book, positions), *share_breaks(book, positions, self._others_shares)]
-        odd = {gap.symbol for gap in found}
-        held = (symbol for spread in book.open.values() for symbol in _held(spread))
-        self._agreed_at |= {symbol: now for symbol in held if symbol not in odd}
+        found = [*contract_breaks(book, positions), *share_breaks(book, positions, self._shares.others)]
+        self._trades.compared(found, now)
         return found
 
     def _is_quiet(self, gap: ContractBreak, now: datetime) -> bool:
         """Whether no fill may be on its way: an order that rests for long has told what it filled."""
-        return not any(_has_news(spread, now) for spread in self._beside(gap.symbol))
-
-    def _beside(self, symbol: str) -> list[Spread]:
-        """Open spreads on the underlying of a contract, or on that underlying."""
-        every = self._desk.spreads.open.values()
-        mine = {
-            spread.plan.underlying for spread in every if symbol in (spread.plan.short, spread.plan.long, spread.plan.underlying)
-        }
-        return [spread for spread in every if spread.plan.underlying in mine]
+        return not any(_has_news(spread, now) for spread in beside(self._desk.spreads, gap.symbol))
 
     def _explain(self, gap: ContractBreak, since: datetime, positions: Mapping[str, int], now: datetime) -> None:
+        if not gap.is_contract and self._is_older(gap):
+            return
         # Executions prove what shares only suggest, so they are looked at first.
         if not self._book_trades(gap, now):
             self._settle(tuple(self._inferred(gap, since, positions, now)), now)
+
+    def _is_older(self, gap: ContractBreak) -> bool:
+        """Whether the positions still show contracts for which shares were booked: they are older than what the account told."""
+        mine = {symbol for each in beside(self._desk.spreads, gap.symbol) for symbol in (each.plan.short, each.plan.long)}
+        return any(each.symbol in mine and not each.lacking for each in self._odd_since)
 
     def _book_trades(self, gap: ContractBreak, now: datetime) -> bool:
         """What orders that are not the desk's traded of what it holds: a person closes a spread by hand, and a broker sells
         before the last close what the account could not exercise. Never more than the positions lack, nor than others closed
         on balance. Returns whether there was any."""
-        theirs = self._others_trades(gap, now)
+        theirs = self._trades.explaining(gap, now)
         closing = [each for each in theirs if each.cash_usd and (each.cash_usd < 0) == (gap.expected < 0)]
         on_balance = sum(each.contracts for each in closing) - sum(each.contracts for each in theirs if each not in closing)
         left = before = max(0, min(gap.lacking, on_balance))
@@ -180,32 +172,17 @@ class SpreadAccount:
                 left -= count
         return left < before
 
-    def _others_trades(self, gap: ContractBreak, now: datetime) -> list[OptionActivity]:
-        """Executions of others that may have made a difference, the oldest first: since it was last not there."""
-        if not gap.lacking:
-            return []
-        mine, agreed = self._beside(gap.symbol), self._agreed_at.get(gap.symbol)
-        if not gap.is_contract and any(spread.long and has_ended(spread.plan.long, now) for spread in mine):
-            return []  # the bought puts may have taken the shares away: the broker tells
-        # Shares may be sold before anybody has booked that they came.
-        begun = (spread.plan.decided_at if gap.is_contract else spread.since - LOOK_BACK for spread in mine)
-        since = min(begun)
-        found = self._activities.trades([gap.symbol], since if agreed is None else max(since, agreed - NEWS_WITHIN))
-        known = frozenset[str]().union(*(spread.settled for spread in mine))
-        theirs = (each for each in found if self._desk.member_of(each.order_id, each.client_id) is None)
-        return [each for each in theirs if each.id not in known]
-
     def _inferred(
         self, gap: ContractBreak, since: datetime, positions: Mapping[str, int], now: datetime
     ) -> Iterable[SpreadSettled]:
         """Assignments of sold puts for which the shares are there. After the last close the broker's own word is waited for
-        until a session has opened: shares may be a person's."""
+        until a session has been open for a while, and where others bought since: shares may be a person's."""
         book = self._desk.spreads
         owners = [spread for spread in book.of_contract(gap.symbol) if spread.plan.short == gap.symbol]
-        is_due = not has_ended(gap.symbol, now) or (is_session_after(gap.symbol, now) and now - since >= BELIEVED_AFTER)
-        if not owners or not is_due:
+        lasts = now - since >= BELIEVED_AFTER and is_session_after(gap.symbol, now - BELIEVED_AFTER)
+        if not owners or (has_ended(gap.symbol, now) and not lasts):
             return
-        came = self._shares_came(owners[0].plan.underlying, positions) // CONTRACT_SHARES
+        came = min(self._shares_came(owners[0], positions, now)) // CONTRACT_SHARES
         left = min(gap.there - gap.expected - _gone_together(owners, positions), came)
         for spread in owners:
             count = max(0, min(left, spread.short))
@@ -215,24 +192,24 @@ class SpreadAccount:
 
     def _book_end(self, spread: Spread, positions: Mapping[str, int], now: datetime) -> None:
         """The end of bought puts which are gone in a session after their last one, while the shares of an assignment wait for
-        word of them: by two looks some minutes apart, the broker's books of that day being closed."""
+        word of them: by two looks some minutes apart, the broker's books of that day being closed. Where trades of others leave
+        open whether they took shares away, the broker tells."""
         symbol, waits = spread.plan.long, spread.stock > 0 and not spread.short and spread.long > 0
-        is_quiet = not any(each.working or each.coming for each in self._beside(symbol))
+        is_quiet = not any(each.working or each.coming for each in beside(self._desk.spreads, symbol))
         if not waits or positions.get(symbol, 0) or not is_session_after(symbol, now) or not is_quiet:
             self._gone_since = {said: since for said, since in self._gone_since.items() if said[0] != spread.key}
             return
-        came = self._shares_came(spread.plan.underlying, positions)
+        came = self._shares.came(spread.plan.underlying, positions)
         if now - self._gone_since.setdefault((spread.key, came), now) >= BELIEVED_AFTER:
-            self._settle(tuple(_inferred_ends(spread, came, now)), now)
+            one, other = (tuple(_inferred_ends(spread, each, now)) for each in self._shares_came(spread, positions, now))
+            self._settle(one if one == other else (), now)
 
-    def _shares_came(self, underlying: str, positions: Mapping[str, int]) -> int:
-        """Shares that are there beside those that anybody has booked; below zero where some are lacking."""
-        known = self._others_shares(underlying) + sum(spread.stock for spread in self._beside(underlying))
-        return positions.get(underlying, 0) - known
-
-    def _others_shares(self, underlying: str) -> int:
-        """Shares that are no spread's: of the desk's trades, and of somebody else."""
-        return self._desk.book.shares_of(underlying) + self._desk.differences.foreign.get(underlying, 0)
+    def _shares_came(self, spread: Spread, positions: Mapping[str, int], now: datetime) -> tuple[int, int]:
+        """Shares that came (or went, below zero) for contracts: if what others traded since the last close is counted as theirs
+        already, and if it is not. Before that close contracts that are gone say enough."""
+        plan = spread.plan
+        came = self._shares.came(plan.underlying, positions)
+        return came, came - (self._trades.bought(plan.underlying, last_close(plan.short)) if has_ended(plan.short, now) else 0)
 
     def _believe(self, left: list[ContractBreak], now: datetime) -> None:
         """Halt on a difference that lasts: the desk opens nothing more, and a person looks."""
@@ -243,7 +220,8 @@ class SpreadAccount:
 
     def _is_overdue(self, gap: ContractBreak, now: datetime) -> bool:
         """Whether a difference is no matter of a settlement that the broker has not told yet."""
-        symbols = (gap.symbol,) if gap.is_contract else tuple(spread.plan.long for spread in self._beside(gap.symbol))
+        mine = beside(self._desk.spreads, gap.symbol)
+        symbols = [gap.symbol] if gap.is_contract else [spread.plan.long for spread in mine]
         return not any(has_ended(each, now) and not is_session_after(each, now, OVERDUE_AFTER_SESSIONS) for each in symbols)
 
 
@@ -253,11 +231,6 @@ def _inferred_ends(spread: Spread, came: int, now: datetime) -> Iterable[SpreadS
     for kind, count in ((Settlement.EXERCISED, exercised), (Settlement.EXPIRED, spread.long - exercised)):
         if count:
             yield seen(spread.key, spread.plan.long, kind, count, now)
-
-
-def _held(spread: Spread) -> tuple[str, ...]:
-    """Symbols of which it has something, or may have."""
-    return (spread.plan.short, spread.plan.long, *((spread.plan.underlying,) if spread.stock else ()))
 
 
 def _gone_together(owners: Sequence[Spread], positions: Mapping[str, int]) -> int:

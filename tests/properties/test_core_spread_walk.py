@@ -31,7 +31,7 @@ STARTS = {
         3_500,
         17_000,
     ),
-    "assigned, its shares sold by somebody else, and expired": (
+    "assigned, its shares traded by somebody else, and expired": (
         begin(plan(1), **ENDS, may_close=False, may_sell=1),
         2_500,
         12_500,

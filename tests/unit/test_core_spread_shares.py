@@ -46,11 +46,16 @@ def test_a_sold_put_without_its_bought_one_waits_for_no_word_of_shares() -> None
     assert isinstance(move, SpreadOrder) and move.spec.position_intent is PositionIntent.BUY_TO_CLOSE
 
 
-@pytest.mark.parametrize("there", [None, 0, -100])
-def test_shares_that_are_lacking_are_bought_whatever_is_there(there: int | None) -> None:
+@pytest.mark.parametrize(("there", "bought"), [(None, 100), (100, 100), (300, 100), (30, 30)])
+def test_no_more_shares_are_bought_back_than_are_short(there: int | None, bought: int) -> None:
     move = next_move(replace(REPAIRING, stock=-100, long=0), sight(there))
     assert isinstance(move, SpreadOrder)
-    assert (move.spec.side, move.spec.quantity) == (Side.BUY, 100)
+    assert (move.spec.symbol, move.spec.side, move.spec.quantity) == (SHARES, Side.BUY, bought)
+
+
+@pytest.mark.parametrize("there", [0, -100])
+def test_shares_that_somebody_else_bought_back_are_not_bought_again(there: int) -> None:
+    assert next_move(replace(REPAIRING, stock=-100, long=0), sight(there)) is None
 
 
 # ---- what is booked --------------------------------------------------------------------------------------------------------
