@@ -10,6 +10,8 @@ from desk.cli.positions import AtAlpaca, JournalBook
 from desk.cli.ways import ways_of
 from desk.core.positions import BrokersWord, Cover, Position
 from desk.core.positions import positions as positions_of
+from desk.core.residue import whole
+from desk.core.spread_reconcile import without_contracts
 from desk.domain.breaks import Repair
 from desk.domain.errors import BrokerUnreachable
 from desk.domain.journal import SharesAdopted
@@ -73,8 +75,9 @@ def survey(look: Look, symbol: str | None) -> Survey:
         for single in position.trades or (position,)
     ]
     with answered():
+        theirs = [each for each in not_the_desks(look.desk, look.api.get_all_positions()) if symbol in (None, each[0].symbol)]
         adopted = _rehearsed(look, symbol)
-        found = tuple(_found(look, book, symbol, adopted))
+        found = tuple(_found(look, theirs, adopted))
     plans = _plans(look, book)
     own = (
         _own(single, book.open.get(single.key or ""), plans)
@@ -160,10 +163,21 @@ class _Theirs:
         return Bare(self.symbol, shares, "found", self.price, why, plan, is_naked, is_doable)
 
 
-def _found(look: Look, book: Book, symbol: str | None, adopted: Mapping[str, SharesAdopted]) -> Iterator[Bare]:
-    positions = OneSymbol(look.api, symbol).get_all_positions()
-    beyond = [(each, float(each.qty) - book.shares_of(each.symbol)) for each in positions]
-    theirs = [(each, count) for each, count in beyond if abs(count) > WHOLE and (count > 0 or float(each.qty) < 0)]
+def not_the_desks(desk: Desk, positions: Sequence[Any]) -> list[tuple[Any, float]]:
+    """Positions of which something is neither of the desk's trades nor of its spreads, and how much of each.
+
+    `positions` are all of the account: contracts of spreads that are gone tell whose shares are.
+    """
+    book = desk.book
+    shares = {str(each.symbol): whole(each.qty) for each in positions}
+    expected = {symbol: book.shares_of(symbol) + desk.differences.foreign.get(symbol, 0) for symbol in shares}
+    left = without_contracts(shares, desk.spreads, expected)
+    ours = {symbol: book.shares_of(symbol) + shares[symbol] - left.get(symbol, 0) for symbol in shares}
+    beyond = [(each, float(each.qty) - ours[str(each.symbol)]) for each in positions]
+    return [(each, count) for each, count in beyond if abs(count) > WHOLE and (count > 0 or float(each.qty) < 0)]
+
+
+def _found(look: Look, theirs: Sequence[tuple[Any, float]], adopted: Mapping[str, SharesAdopted]) -> Iterator[Bare]:
     orders = _sell_orders(look.api, look.desk) if theirs else []
     odd = {each.symbol: str(each) for each in look.breaks if each.repair is Repair.HALT}
     for position, count in theirs:

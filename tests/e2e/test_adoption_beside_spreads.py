@@ -18,6 +18,7 @@ from spread_worlds import FIRST, plan
 from desk.brokers.alpaca_clients import trading_client
 from desk.brokers.endpoint import Endpoint
 from desk.cli.adopt import adopt_shares
+from desk.cli.bare import not_the_desks
 from desk.core.ports import Journal
 from desk.core.reconcile import BrokerView
 from desk.core.review import Limits
@@ -124,6 +125,16 @@ def test_found_shares_are_the_persons_alone(exchange: LiveExchange, stopped: int
     assert sum(each.spec.quantity for each in adopted) == count
     assert desk.differences.foreign[SHARES] == 50 - count
     assert desk.compare(BrokerView(there), None) == ()
+
+
+@pytest.mark.parametrize("is_booked", [False, True])
+def test_what_stands_without_a_stop_is_the_persons_alone(exchange: LiveExchange, is_booked: bool) -> None:
+    desk = desk_with_the_spread(MemoryJournal("f00d"), exchange)
+    assigned(exchange)
+    if is_booked:
+        booked(desk)
+    found = not_the_desks(desk, api(exchange).get_all_positions())
+    assert [(position.symbol, count) for position, count in found] == [(SHARES, 50)]
 
 
 # ---- a person gives shares to it -------------------------------------------------------------------------------------------
