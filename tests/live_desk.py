@@ -139,13 +139,21 @@ def to_eleven(exchange: ExchangeProcess, day: int, minute: int = 0) -> None:
         pass
 
 
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
-    """At eleven o'clock of a day on which the strategies here buy."""
+@pytest.fixture(scope="module")
+def crash_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
+    """An exchange in October 2008 for the tests of a module; through the conftest."""
     config = ExchangeConfig(source="bundled", start=date(2008, 10, 7), partial_fill_probability=0.0)
-    with ExchangeProcess(config, tmp_path / "exchange.log") as running:
-        to_eleven(running, 7)
+    with ExchangeProcess(config, tmp_path_factory.mktemp("exchange") / "log") as running:
         yield running
+
+
+@pytest.fixture
+def exchange(crash_market: ExchangeProcess) -> ExchangeProcess:
+    """As new, at eleven o'clock of a day on which the strategies here buy."""
+    crash_market.admin.clear_faults()
+    crash_market.admin.reset()
+    to_eleven(crash_market, 7)
+    return crash_market
 
 
 def main(given: dict[str, Any]) -> int:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import openapi
@@ -50,13 +49,21 @@ MORNING = datetime(2008, 9, 2, 14, 0, tzinfo=UTC)
 PATIENCE_SECONDS = 10.0
 
 
-@pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
-    config = ExchangeConfig("bundled", date(2008, 9, 2), partial_fill_probability=0.0, access_log=tmp_path / "access.log")
-    with ExchangeProcess(config, tmp_path / "exchange.log") as process:
-        process.admin.advance(MORNING)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExchangeProcess]:
+    folder = tmp_path_factory.mktemp("exchange")
+    config = ExchangeConfig("bundled", date(2008, 9, 2), partial_fill_probability=0.0, access_log=folder / "access.log")
+    with ExchangeProcess(config, folder / "exchange.log") as process:
         yield process
-    assert (tmp_path / "exchange.log").read_text() == ""
+    assert (folder / "exchange.log").read_text() == ""
+
+
+@pytest.fixture
+def exchange(running: ExchangeProcess) -> ExchangeProcess:
+    """As new, half an hour into a session."""
+    running.admin.reset()
+    running.admin.advance(MORNING)
+    return running
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 # Found beside tests/conftest.py, which puts that folder on the path.
 from fresh_exchange import exchange, journal, process
+from live_desk import crash_market
 
 from desk.data.bundled import load_bundled
 from desk.runtime.exchange_run import ExchangeRun
@@ -46,4 +47,4 @@ def shared_exchange_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..
     return builder(tmp_path_factory.mktemp("shared"))
 
 
-__all__ = ["exchange", "exchange_run", "journal", "process", "shared_exchange_run"]
+__all__ = ["crash_market", "exchange", "exchange_run", "journal", "process", "shared_exchange_run"]
