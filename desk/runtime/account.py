@@ -292,7 +292,9 @@ class Reconciler:
     def _compared(self) -> tuple[Break, ...]:
         view, strategy = self.view(), LumibotAccountFeed(self._strategy).account().shares
         found = self._desk.compare(view, strategy)
-        if any(each.kind is BreakKind.UNEXPLAINED for each in found) and self._splits.explain(view.shares):
+        # Beside spreads a split may pass for shares that came for their contracts.
+        is_odd = self._desk.spreads.open or any(each.kind is BreakKind.UNEXPLAINED for each in found)
+        if is_odd and self._splits.explain(view.shares):
             self._desk.cover_bare_shares()
             found = self._desk.compare(view, strategy)
         for each in found:

@@ -91,8 +91,14 @@ class Comparison:
     # ---- splits ----------------------------------------------------------------------------------------------------------
 
     def unexplained(self, shares: Mapping[str, int]) -> frozenset[str]:
-        """Symbols of which the broker's `shares` are not what the journal says."""
-        found = self._ledger.differences.between(self._ledger.book, BrokerView(self._shares(shares)))
+        """Symbols of which the broker's `shares` are not what the journal says. Contracts that are gone explain nothing here: a
+        split gives them another name."""
+        stocks = dict(shares)
+        for spread in self._ledger.spreads.open.values():
+            stocks[spread.plan.underlying] = stocks.get(spread.plan.underlying, 0) - spread.stock
+        for symbol in self._ledger.spreads.every_contract():
+            stocks.pop(symbol, None)
+        found = self._ledger.differences.between(self._ledger.book, BrokerView(stocks))
         return frozenset(each.symbol for each in found if each.kind is BreakKind.UNEXPLAINED)
 
     def split(self, splits: Sequence[SharesSplit], shares: Mapping[str, int]) -> tuple[SharesSplit, ...]:

@@ -59,7 +59,9 @@ class SpreadAccount:
         if self._asked_at is not None and now - self._asked_at < self._patience(now):
             return
         self._asked_at = now
-        self._was_silent = not all(self._answered(book, now) for book in (self._book_activities, self._book_positions))
+        # Each is asked whatever the other says: an answer of before must not count as one of now.
+        answers = [self._answered(book, now) for book in (self._book_activities, self._book_positions)]
+        self._was_silent = not all(answers)
 
     def shares_there(self, spread: Spread) -> int:
         """Shares of its stock that the account holds, or owes, for a spread, as of the last answer, above zero; none where there
@@ -183,7 +185,7 @@ class SpreadAccount:
         if not owners or (has_ended(gap.symbol, now) and not lasts):
             return
         came = min(self._shares_came(owners[0], positions, now)) // CONTRACT_SHARES
-        left = min(gap.there - gap.expected - _gone_together(owners, positions), came)
+        left = min(gap.there - gap.expected - _gone_together(owners, positions, now), came)
         for spread in owners:
             count = max(0, min(left, spread.short))
             left -= count
@@ -233,10 +235,11 @@ def _inferred_ends(spread: Spread, came: int, now: datetime) -> Iterable[SpreadS
             yield seen(spread.key, spread.plan.long, kind, count, now)
 
 
-def _gone_together(owners: Sequence[Spread], positions: Mapping[str, int]) -> int:
-    """Bought puts that are gone as well while orders work: a package took both, and its news is late."""
-    busy = [spread for spread in owners if spread.working]
-    return sum(max(0, spread.long - max(0, positions.get(spread.plan.long, 0))) for spread in busy)
+def _gone_together(owners: Sequence[Spread], positions: Mapping[str, int], now: datetime) -> int:
+    """Bought puts that are gone as well: a package took both, and its news is late, or a split of the shares gave both another
+    name. After the last close that says nothing."""
+    odd = [spread for spread in owners if spread.working or not has_ended(spread.plan.long, now)]
+    return sum(max(0, spread.long - max(0, positions.get(spread.plan.long, 0))) for spread in odd)
 
 
 def _has_news(spread: Spread, now: datetime) -> bool:

@@ -79,6 +79,6 @@ class SpreadShares:
             stock = owners.stocks.get(each.key, 0)
             if stock * sign < 0:
                 others += stock
-            elif each.plan.decided_at < spread.plan.decided_at:
+            elif (each.plan.decided_at, each.key) < (spread.plan.decided_at, spread.key):
                 older += stock
         return max(0, sign * (shares_of_spreads(positions.get(underlying, 0), others, spread.stock) - older))

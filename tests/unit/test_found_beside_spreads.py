@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ from desk.core.ports import OptionActivity
 from desk.core.reconcile import BrokerView
 from desk.core.spread_settlements import seen
 from desk.domain.decisions import Mode
-from desk.domain.journal import SharesAdopted
+from desk.domain.journal import SharesAdopted, SharesSplit
 from desk.domain.spreads import Settlement
 from desk.runtime.found import FoundPositions
 
@@ -93,3 +94,16 @@ def test_what_was_bought_since_the_comparison_is_left_to_the_next_one() -> None:
     held.desk.differences.foreign_is({"SPY": 30})
     (adopted,) = taken(held, Account(40, free=40))
     assert (adopted.spec.quantity, adopted.left) == (30, 0)
+
+
+@pytest.mark.parametrize(("contracts", "own", "ratio"), [(1, 50, 2), (2, 150, 2), (1, 10, 10), (1, 100, 2)])
+def test_a_split_of_what_was_taken_over_is_no_matter_of_the_contracts_that_it_renamed(
+    contracts: int, own: int, ratio: int
+) -> None:
+    held = Held(contracts=contracts)
+    held.desk.differences.foreign_is({"SPY": own})
+    taken(held, Account(own, own))
+    there = {"SPY260116P00050000": -contracts * ratio, "SPY260116P00047500": contracts * ratio, "SPY": own * ratio}
+    assert held.desk.unexplained(there) == {"SPY"}
+    held.desk.split([SharesSplit("SPY", own, own * ratio, Decimal(ratio), Decimal(1), OPENING.date(), ("out", "in"))], there)
+    assert held.desk.book.shares() == {"SPY": own * ratio} and held.desk.unexplained(there) == frozenset()

@@ -11,6 +11,7 @@ from requests import ConnectionError
 from spread_worlds import LONG, SHORT, START
 
 from desk.core.ports import OptionActivity
+from desk.core.reconcile import BrokerView
 from desk.core.spread_moves import Cancel
 from desk.core.spread_reconcile import without_contracts
 from desk.domain.decisions import Mode
@@ -238,7 +239,8 @@ def test_the_covered_pair_is_left_though_the_shares_of_an_assignment_are_gone() 
     assert (step.spec.quantity, len(step.spec.legs)) == (1, 2) and held.share_orders() == []
 
 
-def test_a_sale_that_counts_as_never_sent_is_repeated_only_after_the_account_was_asked() -> None:
+@pytest.mark.parametrize("silent", [(), ("positions",), ("activities",), ("activities", "positions", "trades")], ids=len)
+def test_a_sale_that_counts_as_never_sent_is_repeated_only_after_the_account_was_asked(silent: tuple[str, ...]) -> None:
     held = Held()
     held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": 100}
     keeper = held.keeper()
@@ -247,7 +249,54 @@ def test_a_sale_that_counts_as_never_sent_is_repeated_only_after_the_account_was
     sale = held.outbox.sent[-1]
     held.desk.refused(BrokerRefusal(sale.key, None, None, "never reached the broker", explained=True, unsent=True))
     held.broker.held = {LONG: 1}  # it came after all, and its news is late
+    held.broker.broken = {name: ConnectionError("no answer") for name in silent}
     for seconds in (6, 12, 29, 31, 45):
         held.clock.move_to(NEXT_OPENING + timedelta(seconds=seconds))
         keeper.look(held.clock.now())
+    assert held.share_orders() == [("sell", 100)]
+
+
+@pytest.mark.parametrize("silent", [("positions",), ("activities",), ("activities", "positions")], ids=len)
+def test_an_answer_of_the_evening_sells_nothing_in_the_morning(silent: tuple[str, ...]) -> None:
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": 100}
+    keeper = held.keeper()
+    held.clock.move_to(START + timedelta(hours=20))
+    keeper.look(held.clock.now())
+    held.broker.held = {LONG: 1}  # a person sold them before the opening
+    held.broker.broken = {name: ConnectionError("no answer") for name in silent}
+    held.clock.move_to(NEXT_OPENING)
+    keeper.look(NEXT_OPENING)
+    assert held.share_orders() == []
+
+
+def test_shares_are_sold_though_the_activities_are_silent() -> None:
+    held = Held()
+    held.broker.told, held.broker.held = (ASSIGNED_AT_NIGHT,), {LONG: 1, "SPY": 100}
+    held.clock.move_to(START + timedelta(hours=20))
+    held.look()
+    held.broker.broken = {"activities": ConnectionError("no answer")}
+    held.look_often(NEXT_OPENING, (0,))
+    assert held.share_orders() == [("sell", 100)]
+
+
+@pytest.mark.parametrize(("contracts", "own"), [(1, 50), (1, 100), (2, 130), (2, 150), (2, 200)])
+def test_shares_that_a_split_made_of_a_persons_are_no_assignment(contracts: int, own: int) -> None:
+    """Both puts have other names and strikes after it."""
+    held = Held(contracts=contracts)
+    held.desk.differences.foreign_is({"SPY": own})
+    held.broker.held = {"SPY260116P00050000": -2 * contracts, "SPY260116P00047500": 2 * contracts, "SPY": 2 * own}
+    held.clock.move_to(NEXT_OPENING - timedelta(minutes=30))
+    held.desk.compare(BrokerView(held.broker.held), None)
+    held.look_often(NEXT_OPENING, (0, 1.1, 2.2, 3, 12, 23))
+    assert held.share_orders() == [] and held.spread.stock == 0
+    assert held.desk.mode is Mode.HALTED
+
+
+def test_an_assignment_beside_a_bought_put_that_a_person_sold_is_seen() -> None:
+    held = Held()
+    held.broker.held = {"SPY": 100}
+    held.broker.executed = (traded("by-hand", LONG, 1, 90, minutes=22 * 60),)
+    held.look_often(NEXT_OPENING, (0, 1.1, 2.2, 3.3))
+    assert (held.spread.short, held.spread.long) == (0, 0)
     assert held.share_orders() == [("sell", 100)]

@@ -47,9 +47,9 @@ class Two:
         self.hold(**stocks)
         self.account = SpreadAccount(self.desk, self.broker, PATIENCE)
 
-    def hold(self, **stocks: int) -> None:
+    def hold(self, apart: timedelta = PATIENCE, **stocks: int) -> None:
         every = (
-            Spread(replace(plan(1), key=key, decided_at=START + n * PATIENCE), START, SpreadPhase.REPAIRING, stock=stock)
+            Spread(replace(plan(1), key=key, decided_at=START + n * apart), START, SpreadPhase.REPAIRING, stock=stock)
             for n, (key, stock) in enumerate(stocks.items())
         )
         self.desk.spreads = SpreadBook({spread.key: spread for spread in every})
@@ -204,3 +204,10 @@ def test_a_person_is_told_of_shares_that_went_into_his_own_short_position() -> N
     assert held.desk.mode is Mode.ACTIVE and held.share_orders() == []
     held.look_often(OPENING, (8, 11, 19))
     assert held.desk.mode is Mode.HALTED and held.share_orders() == []
+
+
+def test_spreads_that_were_decided_at_the_same_moment_share_what_is_there() -> None:
+    two = Two()
+    two.hold(apart=timedelta(0), a=100, b=100)
+    two.answer(100)
+    assert sum(two.account.shares_there(spread) for spread in two.desk.spreads.open.values()) == 100
