@@ -18,7 +18,8 @@ from types import TracebackType
 from desk import lumibot_switches
 
 LIBRARIES = ["desk.cli.trade_exchange", "desk.cli.trade_alpaca", "desk.report.pictures", "matplotlib.backends.backend_agg"]
-LIBRARIES += ["lumibot.strategies.strategy", "lumibot.backtesting", "skops.io"]
+LIBRARIES += ["matplotlib.figure", "matplotlib.dates", "lumibot.strategies.strategy", "lumibot.backtesting", "skops.io"]
+LIBRARIES += ["sklearn.linear_model", "apscheduler.schedulers.background", "pandas_ta_classic", "sqlalchemy.dialects.sqlite"]
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(LIBRARIES)
 

@@ -245,7 +245,7 @@ def test_streams_are_full_of_life() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(18))
+@pytest.mark.parametrize("seed", range(9))
 def test_streams_of_thousands_of_commands_keep_to_the_rules(seed: int) -> None:
     traffic = run(seed, 5_000, (0.0, 0.1, 0.6)[seed % 3], SETTINGS[seed // 3 % 3])
     assert len(traffic.log) > 3_000
