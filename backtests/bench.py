@@ -65,6 +65,7 @@ class Size:
     """How much is measured, and whether that is enough to judge by."""
 
     backtest: Task
+    warm_up: Task
     loads: tuple[Task, ...]
     pace_sessions: int
     rounds: int
@@ -79,6 +80,8 @@ class Size:
 
 FULL = Size(
     Task(10, 1258),
+    # Long enough to touch everything that a backtest imports or builds once; the model's first training is the last of it.
+    Task(3, 160),
     tuple(Task(symbols, 48) for symbols in (10, 100, 500)),
     pace_sessions=20,
     rounds=3,
@@ -92,6 +95,7 @@ FULL = Size(
 )
 QUICK = Size(
     Task(3, 60),
+    Task(1, 2),
     (Task(3, 2), Task(6, 2)),
     pace_sessions=2,
     rounds=1,
@@ -140,7 +144,7 @@ def measure(size: Size, tell: Callable[[str], None]) -> Figures:
     found = Figures({name: [] for name in runs}, [], [], [], exchange, order_path, decisions, peers, scans, spreads)
     for number in range(1, size.rounds + 1):
         for name, run in runs.items():
-            found.outcomes[name].append(isolated(warmed, run, size.backtest))
+            found.outcomes[name].append(isolated(warmed, run, size.warm_up, size.backtest))
             tell(f"round {number} of {size.rounds}: backtest, {name}: {found.outcomes[name][-1].seconds:.2f} s")
         for paces, is_idle in ((found.paces, False), (found.idle_paces, True)):
             paces.append(isolated(live.measure_pace, size.pace_sessions, is_idle))

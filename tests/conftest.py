@@ -29,7 +29,7 @@ for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"
 # machine goes on searching.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
-    "repeat", settings.get_profile("search"), max_examples=50, derandomize=True, database=None, print_blob=True
+    "repeat", settings.get_profile("search"), max_examples=25, derandomize=True, database=None, print_blob=True
 )
 settings.register_profile("quick", settings.get_profile("repeat"), max_examples=15)  # for `make check`
 settings.load_profile("repeat" if os.environ.get("CI") else "search")

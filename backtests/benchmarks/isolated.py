@@ -13,8 +13,6 @@ from typing import TypeVar
 from benchmarks.rules import Outcome, Task
 
 Result = TypeVar("Result")
-# Long enough to touch everything that a backtest imports or builds once; the model's first training is the last of it.
-WARM_UP = Task(symbols=3, sessions=160)
 
 
 def prepare(*, is_judged: bool) -> None:
@@ -40,7 +38,7 @@ def _move_in(folder: str) -> None:
     logging.getLogger("alpaca.trading.stream").setLevel(logging.CRITICAL)
 
 
-def warmed(run: Callable[[Task], Outcome], task: Task) -> Outcome:
-    """`run(task)` after a short run that is not counted."""
-    run(WARM_UP)
+def warmed(run: Callable[[Task], Outcome], warm_up: Task, task: Task) -> Outcome:
+    """`run(task)` after a run that is not counted."""
+    run(warm_up)
     return run(task)

@@ -80,7 +80,7 @@ FULL = PeerSize(
 QUICK = PeerSize(
     (
         PeerTask("days, 3 symbols", DAYS, Task(3, 60), WARM_DAYS, 1, (BACKTRADER, *OTHERS)),
-        PeerTask("minutes, 2 symbols", MINUTES, Task(2, 1), WARM_MINUTES, 1, (LUMIBOT, BACKTRADER, *OTHERS)),
+        PeerTask("minutes, 2 symbols", MINUTES, Task(2, 1), Task(1, 1), 1, (LUMIBOT, BACKTRADER, *OTHERS)),
     )
 )
 
