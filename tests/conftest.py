@@ -20,6 +20,9 @@ lumibot_switches.apply()
 
 # Modules that tests share stand beside this file. `tests` is no package: libraries install one of that name.
 sys.path.insert(0, str(Path(__file__).parent))
+import forked_exchange  # noqa: E402 - found by the line above
+
+forked_exchange.install()
 
 # A person's own keys must not reach a test, nor a command that a test starts. Set to nothing they also hide those of a .env file.
 for _name in {name for name in os.environ if name.startswith(("ALPACA_", "APCA_"))} | set(NAMES):

@@ -20,8 +20,9 @@ from desk import lumibot_switches
 LIBRARIES = ["desk.cli.trade_exchange", "desk.cli.trade_alpaca", "desk.report.pictures", "matplotlib.backends.backend_agg"]
 LIBRARIES += ["matplotlib.figure", "matplotlib.dates", "lumibot.strategies.strategy", "lumibot.backtesting", "skops.io"]
 LIBRARIES += ["sklearn.linear_model", "apscheduler.schedulers.background", "pandas_ta_classic", "sqlalchemy.dialects.sqlite"]
-_FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(LIBRARIES)
+LIBRARIES += ["desk.exchange.serve"]
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(LIBRARIES)
 
 
 class Script:
@@ -36,7 +37,7 @@ class Script:
         output, errors = (Path(self._folder.name, name) for name in names)
         self._output, self._errors = output, errors
         given = dict(os.environ if environ is None else environ)
-        self._process = _FORKED.Process(target=_play, args=(self.args, str(cwd), given, output, errors))
+        self._process = FORKED.Process(target=_play, args=(self.args, str(cwd), given, output, errors))
         self._process.start()
 
     @property

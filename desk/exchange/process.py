@@ -76,20 +76,22 @@ class ExchangeProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _environment(self) -> dict[str, str]:
+        """All that the child has around it."""
         accounts = self.config.all_accounts()
-        environment = {
+        return {
             **{name: value for number, account in enumerate(accounts) for name, value in _variables_of(number, account)},
             "PATH": os.defpath,
             "PYTHONPATH": str(Path(desk.__file__).parents[1]),
             "PYTHONHASHSEED": "0",
             "PYTHONUTF8": "1",
         }
+
+    def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "desk.exchange", "--child", as_text(self.config)]
+        pipe, environment = subprocess.PIPE, self._environment()
         with self._log_path.open("ab") as log:
-            return subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True
-            )
+            return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment, start_new_session=True)
 
     def _wait_until_ready(self) -> str:
         line = self._first_line()

@@ -45,7 +45,7 @@ def until(happened: Callable[[], Any], child: Script | None = None) -> Any:
     deadline = stopwatch() + PATIENCE_SECONDS
     while not (found := happened()):
         said = "" if child is None or child.poll() is None else child.communicate()[0]
-        assert not said and stopwatch() < deadline, said
+        assert not said and stopwatch() < deadline, said or (child and child.said())
         wait_seconds(0.2)
     return found
 
