@@ -6,7 +6,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,14 @@ settings.register_profile("quick", settings.get_profile("repeat"), max_examples=
 settings.load_profile("repeat" if os.environ.get("CI") else "search")
 
 SLOW_FILE = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+
+
+@pytest.fixture
+def started_anew() -> Iterator[None]:
+    """Exchanges start as a person's do, with a command line of their own."""
+    forked_exchange.uninstall()
+    yield
+    forked_exchange.install()
 
 
 def pytest_configure(config: pytest.Config) -> None:

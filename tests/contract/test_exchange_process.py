@@ -9,12 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import forked_exchange
 import pytest
 import requests
 
@@ -23,19 +21,11 @@ from desk.exchange.admin_client import AdminClient
 from desk.exchange.config import AccountConfig, ExchangeConfig
 from desk.exchange.process import ExchangeProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("started_anew")]
 START = date(2008, 9, 2)
 OPEN = datetime(2008, 9, 2, 13, 30, tzinfo=UTC)
 RUN = "from desk.cli.main import run; run()"
 ROW = "{day},ABC,100,101,99,100.5,1000\n"
-
-
-@pytest.fixture(autouse=True)
-def started_anew() -> Iterator[None]:
-    """Here every exchange starts as a person's does."""
-    forked_exchange.uninstall()
-    yield
-    forked_exchange.install()
 
 
 @pytest.fixture

@@ -338,6 +338,7 @@ def test_keys_of_another_account_are_not_asked_for_this_ones_positions(broker: A
 # ---- a run on the built-in exchange ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_a_living_run_on_the_exchange_is_told_prices_and_bare_shares_by_the_exchange(
     broker: AtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
