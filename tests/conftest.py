@@ -40,9 +40,9 @@ settings.load_profile("repeat" if os.environ.get("CI") else "search")
 SLOW_FILE = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def started_anew() -> Iterator[None]:
-    """Exchanges start as a person's do, with a command line of their own."""
+    """Exchanges of a module start as a person's do, with a command line of their own."""
     forked_exchange.uninstall()
     yield
     forked_exchange.install()

@@ -36,7 +36,7 @@ from desk.runtime.alpaca_run import account_number
 from desk.runtime.clock import SystemClock
 
 __all__ = ["exchange", "process"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("started_anew")]
 RESTING = "stop and target at the broker"
 SHARES = 10
 
@@ -338,7 +338,6 @@ def test_keys_of_another_account_are_not_asked_for_this_ones_positions(broker: A
 # ---- a run on the built-in exchange ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("started_anew")
 def test_a_living_run_on_the_exchange_is_told_prices_and_bare_shares_by_the_exchange(
     broker: AtBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

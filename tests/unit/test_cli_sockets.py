@@ -27,7 +27,7 @@ from desk.journal.sql import SqlJournal
 from desk.runtime.clock import SystemClock
 
 __all__ = ["process"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("started_anew")]
 NOBODY = 65534
 # A process that uses most of the handles that it may have, until it is told to end.
 GREEDY = """
@@ -69,7 +69,6 @@ def greedy() -> Iterator[subprocess.Popen[str]]:
 # ---- a desk that lives -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("started_anew")
 def test_connections_to_the_exchange_that_the_desk_brought_along_are_told_on_both_sides(
     journal: SqlJournal, process: ExchangeProcess, tmp_path: Path
 ) -> None:
@@ -103,7 +102,6 @@ def test_the_table_lists_processes_connections_and_files(journal: SqlJournal, pr
         assert words in answer.stdout
 
 
-@pytest.mark.usefixtures("started_anew")
 def test_the_exchange_of_a_living_desk_is_found_by_the_port_that_it_listens_on(
     journal: SqlJournal, process: ExchangeProcess, tmp_path: Path
 ) -> None:
