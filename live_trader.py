@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from desk.loading import loading
+from desk.garbage import unsearched
 from desk.runtime.signals import end_on_signals, leave_on_signals
 
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     """Settings, then build, then run. Returns the exit code."""
     with leave_on_signals("Stopped before the run began; nothing was traded."):
         # Here and not at the top: loading takes seconds, in which a person may press Ctrl-C.
-        with loading():
+        with unsearched():
             from desk.cli.trade import trade
 
         return trade(argv)

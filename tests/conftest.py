@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import re
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import forked_exchange
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,11 +17,6 @@ from desk.settings.credentials import NAMES
 
 # Test files import Lumibot before the desk.
 lumibot_switches.apply()
-
-# Modules that tests share stand beside this file. `tests` is no package: libraries install one of that name.
-sys.path.insert(0, str(Path(__file__).parent))
-import forked_exchange  # noqa: E402 - found by the line above
-
 forked_exchange.install()
 
 # A person's own keys must not reach a test, nor a command that a test starts. Set to nothing they also hide those of a .env file.

@@ -12,35 +12,41 @@ import sys
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import IO, Any
 
 from preloaded import FORKED
 
-from desk.exchange.child_settings import as_text
-from desk.exchange.process import ExchangeProcess
-
-_STARTED_ANEW = ExchangeProcess._start
+from desk.exchange.process import ExchangeProcess, popen
 
 
 def install() -> None:
-    ExchangeProcess._start = _start  # type: ignore[method-assign,assignment]
+    ExchangeProcess.start_child = staticmethod(start_child)
 
 
 def uninstall() -> None:
-    ExchangeProcess._start = _STARTED_ANEW  # type: ignore[method-assign]
+    ExchangeProcess.start_child = staticmethod(popen)
 
 
 class Forked:
     """As much of a `subprocess.Popen` as the exchange's parent needs."""
 
-    def __init__(self, process: BaseProcess, stdin: BinaryIO, stdout: BinaryIO) -> None:
+    def __init__(self, process: BaseProcess, stdin: IO[bytes], stdout: IO[bytes]) -> None:
         self._process = process
-        self.stdin = stdin
-        self.stdout = stdout
+        self._pipes = stdin, stdout
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
+        assert self._process.pid is not None
         return self._process.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        return self._pipes[0]
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        return self._pipes[1]
 
     def poll(self) -> int | None:
         return self._process.exitcode
@@ -56,9 +62,10 @@ class Forked:
         self._process.kill()
 
 
-def _start(exchange: ExchangeProcess) -> Forked:
+def start_child(settings: str, environment: Mapping[str, str], log_path: Path) -> Forked:
+    """As `desk.exchange.process.popen`."""
     (told, tells), (heard, says) = os.pipe(), os.pipe()
-    words = (as_text(exchange.config), exchange._environment(), str(exchange._log_path))
+    words = (settings, dict(environment), str(log_path))
     process = FORKED.Process(target=_serve, args=(*words, DupFd(told), DupFd(says)), daemon=True)
     process.start()
     os.close(told)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,6 +14,7 @@ from desk.core.spread_life import REFUSALS_BEFORE_LEGS
 from desk.core.spread_moves import ASK_AGAIN, REFUSALS_OF_AN_ENTRY
 from desk.domain.orders import TERMINAL, OrderSpec, OrderStatus, PositionIntent, Side
 from desk.domain.spreads import Manner, Spread, SpreadPhase, Working
+from desk.garbage import unsearched
 
 
 @dataclass(slots=True)
@@ -65,22 +64,11 @@ def walk(start: World, most: int = 2_000_000) -> Walk:
         return numbers[key]
 
     number_of(start, 0, "")
-    with _no_search_for_garbage():
+    # Worlds know of nothing that knows of them, and there are so many that to search them for cycles takes long.
+    with unsearched():
         while todo and found.worlds < most:
             _visit(found, todo.popleft(), number_of)
     return found
-
-
-@contextmanager
-def _no_search_for_garbage() -> Iterator[None]:
-    """Worlds know of nothing that knows of them, and there are so many that to search them for cycles takes long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _visit(found: Walk, world: World, number_of: Callable[[World, int, str], int]) -> None:

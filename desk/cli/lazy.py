@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from desk.loading import loading
+from desk.garbage import unsearched
 
 
 class LazyGroup(TyperGroup):
@@ -31,7 +31,7 @@ class LazyGroup(TyperGroup):
 
 def _command(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    with loading():
+    with unsearched():
         found: typer.Typer | Callable[..., Any] = getattr(import_module(module), attribute)
     group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     group.callback()(_nothing)  # with one a Typer is a group, however few commands it has

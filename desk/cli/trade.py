@@ -9,7 +9,7 @@ from desk.cli.errors import told_to_the_person
 from desk.cli.trade_options import TradeOptions, parse
 from desk.cli.trade_settings import settings_of
 from desk.cli.trade_start import check_report_folder
-from desk.loading import loading
+from desk.garbage import unsearched
 from desk.settings.load import Settings
 
 
@@ -24,7 +24,7 @@ def trade(argv: Sequence[str]) -> int:
 
 def _place(broker: str) -> Callable[[TradeOptions, Settings], int]:
     """Where to trade. Loaded now: whoever mistyped an option need not wait for Lumibot to be told so."""
-    with loading():
+    with unsearched():
         if broker == "exchange":
             from desk.cli.trade_exchange import trade_on_exchange
 

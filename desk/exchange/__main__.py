@@ -11,9 +11,9 @@ import logging
 import sys
 import threading
 
-from desk.loading import loading
+from desk.garbage import unsearched
 
-with loading():
+with unsearched():
     from desk.domain.errors import DeskError, UsageError
     from desk.exchange.child_settings import from_text
     from desk.exchange.serve import Stop, build, environment, listen, serve, url_of

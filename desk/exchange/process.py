@@ -7,10 +7,12 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import TracebackType
+from typing import IO, ClassVar, Protocol
 
 import desk
 from desk.domain.errors import BrokerUnreachable, ConfigurationError
@@ -22,6 +24,32 @@ START_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 10.0
 
 
+class Child(Protocol):
+    """As much of a `subprocess.Popen` as is needed of the exchange's process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+def popen(settings: str, environment: Mapping[str, str], log_path: Path) -> Child:
+    """A process that serves the exchange of `settings`, with nothing but `environment` around it."""
+    command, pipe = [sys.executable, "-m", "desk.exchange", "--child", settings], subprocess.PIPE
+    with log_path.open("ab") as log:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment, start_new_session=True)
+
+
 class ExchangeProcess:
     """A running exchange on a loopback port, in a session of its own so that Ctrl-C in the terminal does not reach it.
 
@@ -31,12 +59,15 @@ class ExchangeProcess:
     BrokerUnreachable when it does not come up. `log_path` takes what the child writes to standard error.
     """
 
+    # How the child comes to be; who has the libraries loaded already may have a quicker way.
+    start_child: ClassVar[Callable[[str, Mapping[str, str], Path], Child]] = staticmethod(popen)
+
     def __init__(self, config: ExchangeConfig, log_path: Path) -> None:
         self.config = replace(
             config, api_key=config.api_key or f"LUMI{secrets.token_hex(8)}", api_secret=config.api_secret or secrets.token_hex(20)
         )
         self._log_path = log_path
-        self._child = self._start()
+        self._child = type(self).start_child(as_text(self.config), self._environment(), log_path)
         try:
             self.url = self._wait_until_ready()
         except BaseException:
@@ -86,12 +117,6 @@ class ExchangeProcess:
             "PYTHONHASHSEED": "0",
             "PYTHONUTF8": "1",
         }
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "desk.exchange", "--child", as_text(self.config)]
-        pipe, environment = subprocess.PIPE, self._environment()
-        with self._log_path.open("ab") as log:
-            return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment, start_new_session=True)
 
     def _wait_until_ready(self) -> str:
         line = self._first_line()
